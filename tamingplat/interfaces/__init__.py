@@ -1,0 +1,60 @@
+"""What a plugin implements, and all of ours that it may import. This package imports no torch.
+
+``tamingplat.interfaces.models`` holds the interfaces that do need torch.
+"""
+
+from tamingplat.interfaces.component import Component
+from tamingplat.interfaces.config import (
+    Config,
+    FileContent,
+    FilePath,
+    NoConfig,
+    Ref,
+    Runtime,
+    Selection,
+    field_markers,
+    references,
+)
+from tamingplat.interfaces.errors import DataError, Problem, ProblemsError, TamingplatError, UnavailableError
+from tamingplat.interfaces.execution import Executor, StageOutcome, StageTask
+from tamingplat.interfaces.hooks import ENTRY_POINT_GROUP, INTERFACE_VERSION, PROJECT, HookSpecs, hookimpl, hookspec
+from tamingplat.interfaces.kinds import KINDS, Kind
+from tamingplat.interfaces.seeds import derive_seed
+from tamingplat.interfaces.spaces import CodeSpace, ConditionLayout, ConditionPart, DatasetInfo, layout_length
+from tamingplat.interfaces.training import TrainingSettings
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "INTERFACE_VERSION",
+    "KINDS",
+    "PROJECT",
+    "CodeSpace",
+    "Component",
+    "ConditionLayout",
+    "ConditionPart",
+    "Config",
+    "DataError",
+    "DatasetInfo",
+    "Executor",
+    "FileContent",
+    "FilePath",
+    "HookSpecs",
+    "Kind",
+    "NoConfig",
+    "Problem",
+    "ProblemsError",
+    "Ref",
+    "Runtime",
+    "Selection",
+    "StageOutcome",
+    "StageTask",
+    "TamingplatError",
+    "TrainingSettings",
+    "UnavailableError",
+    "derive_seed",
+    "field_markers",
+    "hookimpl",
+    "hookspec",
+    "layout_length",
+    "references",
+]

@@ -1,0 +1,78 @@
+"""The interfaces that need torch; the others are in ``tamingplat.interfaces``."""
+
+from collections.abc import Mapping
+
+from tamingplat.interfaces.execution import Executor
+from tamingplat.interfaces.kinds import Kind
+from tamingplat.interfaces.models.conditioner import Conditioner
+from tamingplat.interfaces.models.dataset import Dataset, Example
+from tamingplat.interfaces.models.distributed import mean_over_processes, process_count, sum_over_processes
+from tamingplat.interfaces.models.metric import (
+    ImageSubject,
+    Measurement,
+    Measures,
+    Metric,
+    PriorSubject,
+    Subject,
+    TokenizerSubject,
+    TokenSplit,
+)
+from tamingplat.interfaces.models.networks import Classifier, FeatureExtractor, FrozenNetwork, Perceptual
+from tamingplat.interfaces.models.noise import gumbel_noise, philox, uniform_noise
+from tamingplat.interfaces.models.ordering import Ordering
+from tamingplat.interfaces.models.prior import Prior, PriorBatch, PriorState, Visits
+from tamingplat.interfaces.models.sampler import Sampler, SampleRequest
+from tamingplat.interfaces.models.tokenizer import Tokenizer
+from tamingplat.interfaces.models.trainable import ParameterGroup, Trainable
+from tamingplat.interfaces.models.visits import VisitPlan
+
+INTERFACES: Mapping[Kind, type] = {
+    "dataset": Dataset,
+    "tokenizer": Tokenizer,
+    "prior": Prior,
+    "ordering": Ordering,
+    "conditioner": Conditioner,
+    "sampler": Sampler,
+    "metric": Metric,
+    "feature_extractor": FeatureExtractor,
+    "perceptual": Perceptual,
+    "classifier": Classifier,
+    "executor": Executor,
+}
+"""The class that each kind's factories have to derive from."""
+
+__all__ = [
+    "INTERFACES",
+    "Classifier",
+    "Conditioner",
+    "Dataset",
+    "Example",
+    "FeatureExtractor",
+    "FrozenNetwork",
+    "ImageSubject",
+    "Measurement",
+    "Measures",
+    "Metric",
+    "Ordering",
+    "ParameterGroup",
+    "Perceptual",
+    "Prior",
+    "PriorBatch",
+    "PriorState",
+    "PriorSubject",
+    "SampleRequest",
+    "Sampler",
+    "Subject",
+    "TokenSplit",
+    "Tokenizer",
+    "TokenizerSubject",
+    "Trainable",
+    "VisitPlan",
+    "Visits",
+    "gumbel_noise",
+    "mean_over_processes",
+    "philox",
+    "process_count",
+    "sum_over_processes",
+    "uniform_noise",
+]

@@ -1,0 +1,56 @@
+"""Datasets: images by split and index.
+
+Shape letters: C/H/W image.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tamingplat.interfaces.config import Config
+from tamingplat.interfaces.spaces import DatasetInfo
+
+Example = dict[str, np.ndarray[Any, Any]]
+
+
+class Dataset(ABC):
+    """Images of a fixed size, read one at a time; memory does not grow with their number.
+
+    The settings, with files by their content, identify the data: two datasets with equal settings hold equal images.
+    Objects can be sent to worker processes.
+    """
+
+    def __init__(self, config: Config, parts: Mapping[str, Any]) -> None:
+        self.config = config
+        self.parts = parts
+
+    @property
+    @abstractmethod
+    def info(self) -> DatasetInfo:
+        """Size, channels, splits and classes.
+
+        Raises:
+            DataError: The data cannot be read.
+            ProblemsError: A split, a column or a class of the settings does not exist; all of it at once.
+            UnavailableError: It would have to be downloaded and cannot be.
+        """
+
+    @abstractmethod
+    def read(self, split: str, index: int, view: int = 0) -> Example:
+        """One example.
+
+        Args:
+            split: One of ``info.splits``.
+            index: In ``[0, info.splits[split])``.
+            view: 0 is the plain image; any other number addresses one random crop and flip, always the same one.
+
+        Returns:
+            ``image``, uint8 (C, H, W); ``label``, int64 (), where there are classes; and the other columns of ``info``.
+
+        Raises:
+            DataError: The example is corrupt; the message names its file or row.
+        """
