@@ -1,0 +1,1 @@
+"""Conditions: none, and the image's class."""

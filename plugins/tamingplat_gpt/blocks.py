@@ -1,0 +1,111 @@
+"""Transformer blocks: layer normalisation before attention and before the MLP, GELU, a causal or given mask.
+
+Shape letters: B batch, n tokens, m tokens attended to, C width, H heads, D = C / H.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tamingplat_gpt.state import KeyValueState
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where the keys and values of new tokens go, and which are there already.
+
+    Attributes:
+        state: Takes the new tokens.
+        slots: Slots of the new tokens: the same for all rows, or int64 (B, n).
+        count: m, how many of the state's slots are attended to.
+    """
+
+    state: KeyValueState
+    slots: slice | Tensor
+    count: int
+
+
+@dataclass(frozen=True)
+class Attending:
+    """Which tokens each new token attends to.
+
+    Attributes:
+        causal: Whether new tokens are the whole sequence and attend to what is not after them; no mask is needed then.
+        mask: bool (B or 1, 1, n, m), true where a token is attended to; ``None`` for all m.
+        memory: Earlier tokens and where new ones are kept; ``None`` keeps none.
+    """
+
+    causal: bool
+    mask: Tensor | None = None
+    memory: Memory | None = None
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention with biased query, key, value and output projections."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.key = nn.Linear(width, width)
+        self.query = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width)
+        self._heads = heads
+        self._dropout = dropout
+
+    def forward(self, x: Tensor, layer: int, layers: int, attending: Attending) -> Tensor:
+        """float (B, n, C) to float (B, n, C)."""
+        queries, keys, values = (
+            projection(x).unflatten(-1, (self._heads, -1)).transpose(1, 2) for projection in (self.query, self.key, self.value)
+        )
+        memory = attending.memory
+        if memory is not None:
+            memory.state.write(layer, layers, keys, values, memory.slots)
+            if not attending.causal:
+                keys, values = memory.state.read(layer, memory.count)
+        dropout = self._dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=attending.mask, dropout_p=dropout, is_causal=attending.causal
+        )
+        projected: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
+        return projected
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x))."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.ln1 = nn.LayerNorm(width, eps=1e-5)
+        self.ln2 = nn.LayerNorm(width, eps=1e-5)
+        self.attn = SelfAttention(width, heads, dropout)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropout))
+        self._dropout = dropout
+
+    def forward(self, x: Tensor, layer: int, layers: int, attending: Attending) -> Tensor:
+        """float (B, n, C) to float (B, n, C)."""
+        attended: Tensor = self.attn(self.ln1(x), layer, layers, attending)
+        x = x + F.dropout(attended, self._dropout, self.training)
+        changed: Tensor = self.mlp(self.ln2(x))
+        return x + changed
+
+
+def visible(index: Tensor, count: int, prefix: int) -> Tensor:
+    """Which of ``count`` tokens each token attends to: those not after it, and within a prefix all of the prefix.
+
+    Args:
+        index: int64 (B or 1, n), place of each token in its sequence.
+        count: m.
+        prefix: How many tokens at the beginning attend to each other both ways.
+
+    Returns:
+        bool (B or 1, 1, n, m).
+    """
+    slot = torch.arange(count, device=index.device)
+    seen = slot <= index[..., None]
+    if prefix > 1:
+        seen = seen | ((slot < prefix) & (index[..., None] < prefix))
+    return seen[:, None]

@@ -1,0 +1,198 @@
+"""The transformer prior: next-code prediction along a visiting plan.
+
+Esser et al., "Taming Transformers for High-Resolution Image Synthesis", Sec. 3.2 and Tab. 3, https://arxiv.org/abs/2012.09841.
+Parameters are named and shaped as in the authors' published checkpoints.
+
+Shape letters: B batch, N code positions, V vocabulary, P condition positions, P₀ = max(P, 1), T visited, n tokens, C width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tamingplat.interfaces import CodeSpace, ConditionLayout, Config, layout_length
+from tamingplat.interfaces.models import ParameterGroup, Prior, PriorBatch, PriorState, VisitPlan, Visits
+from tamingplat_gpt.blocks import Attending, Block, Memory, visible
+from tamingplat_gpt.config import GPTConfig
+from tamingplat_gpt.embedding import Tokens, Vocabulary, tokens_at
+from tamingplat_gpt.state import KeyValueState
+
+
+class GPT(Prior):
+    """A causal transformer over [condition or start token, codes in visiting order].
+
+    Position embeddings begin at zero and are looked up by a code's place in the image, so that a fixed ordering gives the
+    published model with the table's rows permuted, and orderings that differ between images are told apart.
+    """
+
+    visits: ClassVar[Visits] = "in_order"
+    _offsets: Tensor
+
+    def __init__(self, space: CodeSpace, layout: ConditionLayout, config: Config, parts: Mapping[str, Any]) -> None:
+        super().__init__(space, layout, config, parts)
+        assert isinstance(config, GPTConfig)
+        self._config = config
+        self._length, self._vocab_size = space.length, space.vocab_size
+        make_vocabulary = Vocabulary.shared if config.vocabulary == "shared" else Vocabulary.separate
+        vocabulary = make_vocabulary(space, layout)
+        self._start = vocabulary.start
+        self._prefix = max(1, layout_length(layout))
+        self._slots = self._prefix + space.length + 1
+        self._block_size = config.block_size or self._prefix + space.length
+        self.register_buffer("_offsets", torch.tensor([vocabulary.offsets], dtype=torch.int64), persistent=False)
+
+        self.tok_emb = nn.Embedding(vocabulary.rows, config.width)
+        self.pos_emb = nn.Parameter(torch.zeros(1, self._block_size, config.width))
+        self.target_emb = nn.Parameter(torch.zeros(space.length, config.width)) if config.target_positions else None
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList([Block(config.width, config.heads, config.dropout) for _ in range(config.layers)])
+        self.ln_f = nn.LayerNorm(config.width, eps=1e-5)
+        self.head = nn.Linear(config.width, space.vocab_size, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    @classmethod
+    def refusal(cls, space: CodeSpace, layout: ConditionLayout, config: Config) -> str | None:
+        """Refused where the position embedding is set to be shorter than the sequence."""
+        assert isinstance(config, GPTConfig)
+        # The last code is predicted and never read, so the step of its visit needs no row; its place in the image does.
+        needed = max(1, layout_length(layout)) + space.length - (config.positions == "time")
+        if config.block_size is None or config.block_size >= needed:
+            return None
+        return (
+            f"config.block_size {config.block_size} is below the {needed} tokens of the condition and the codes; "
+            "raise it or leave it out"
+        )
+
+    def phase_parameters(self, phase: str) -> Iterable[ParameterGroup]:
+        """Weight decay applies to the weights of linear layers and to nothing else."""
+        assert phase in self.phases, phase
+        decayed = {module.weight for module in self.modules() if isinstance(module, nn.Linear)}
+        others = tuple(parameter for parameter in self.parameters() if parameter not in decayed)
+        return (
+            ParameterGroup(tuple(parameter for parameter in self.parameters() if parameter in decayed)),
+            ParameterGroup(others, decay=False),
+        )
+
+    def forward(self, batch: PriorBatch, *, step: int, phase: str, generator: torch.Generator | None) -> dict[str, Tensor]:
+        """``total``: mean −log p in nats per code.
+
+        In training with a generator, ``pkeep`` is the share of input codes that are left as they are.
+        """
+        assert phase in self.phases, phase
+        inputs = batch.codes
+        if self.training and self._config.pkeep < 1 and generator is not None:
+            keep = torch.rand(inputs.shape, generator=generator, device=inputs.device) < self._config.pkeep
+            other = torch.randint(self._vocab_size, inputs.shape, generator=generator, device=inputs.device)
+            inputs = torch.where(keep, inputs, other)
+        return {"total": self._nll(inputs, batch.codes, batch.condition, batch.plan).mean()}
+
+    def nll(self, codes: Tensor, condition: Tensor, plan: VisitPlan) -> Tensor:
+        """−log p in nats of every code, float (B, N) in canonical order."""
+        return self._nll(codes, codes, condition, plan)
+
+    def _nll(self, inputs: Tensor, codes: Tensor, condition: Tensor, plan: VisitPlan) -> Tensor:
+        """As ``nll``, where ``inputs`` are read and ``codes`` are predicted."""
+        assert len(plan.sizes) == self._length, "this prior visits one position at a step"
+        order = plan.order
+        index = torch.arange(self._prefix + self._length - 1, device=codes.device)[None]
+        tokens = tokens_at(index, self._prefix_rows(condition), inputs, order[:, :-1], None, order[:, -1:])
+        bidirectional = self._config.bidirectional_condition and self._prefix > 1
+        mask = visible(index, index.shape[1], self._prefix) if bidirectional else None
+        x = self._run(self._embed(tokens), Attending(causal=mask is None, mask=mask))
+        logits = self._to_logits(x[:, self._prefix - 1 :])
+        by_time = F.cross_entropy(logits.flatten(0, 1), codes.gather(1, order).flatten(), reduction="none")
+        return by_time.view_as(codes).gather(1, plan.ranks())
+
+    @torch.no_grad()
+    def logits(
+        self,
+        codes: Tensor,
+        visited: Tensor,
+        targets: Tensor,
+        condition: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        state: PriorState | None = None,
+    ) -> tuple[Tensor, KeyValueState]:
+        """Logits (B, 1, V) of the next position, at least float32, and the state of all that is visited; without gradients.
+
+        One call computes whatever tokens the state lacks, at least the last one. Rows of different lengths cost one wait for
+        the device per call that is given a state; rows of one length cost none.
+        """
+        assert targets.shape[1] == 1, "this prior predicts the next step alone"
+        assert state is None or isinstance(state, KeyValueState)
+        total = self._prefix + visited.shape[1]
+        device = codes.device
+        last: Tensor | None = None
+        slots: slice | Tensor
+        if state is None:
+            index, count, slots = torch.arange(total, device=device)[None], total, slice(0, total)
+            state = KeyValueState(None, total, None if lengths is None else self._prefix + lengths)
+            last = None if lengths is None else self._prefix + lengths - 1
+        elif lengths is None and state.tokens is None:
+            start = min(state.filled, total - 1)
+            index, count, slots = torch.arange(start, total, device=device)[None], total, slice(start, total)
+            state.reserve(self._slots)
+            state.filled = total
+        else:
+            tokens = self._prefix + (torch.full_like(targets[:, 0], visited.shape[1]) if lengths is None else lengths)
+            start_of_row = torch.minimum(state.tokens_of_rows(), tokens - 1)
+            new, count = torch.stack([(tokens - start_of_row).max(), tokens.max()]).tolist()
+            index = start_of_row[:, None] + torch.arange(new, device=device)
+            # Rows with fewer new tokens than others write their surplus to one slot after all that can ever count.
+            slots = index.clamp(max=self._slots - 1)
+            state.reserve(self._slots)
+            state.filled, state.tokens = count, tokens
+            last = tokens - 1 - start_of_row
+        rows = tokens_at(index, self._prefix_rows(condition), codes, visited, lengths, targets)
+        x = self._run(self._embed(rows), self._attending(index, Memory(state, slots, count)))
+        x = x[:, -1:] if last is None else x.gather(1, last[:, None, None].expand(-1, 1, x.shape[2]))
+        return self._to_logits(x), state
+
+    def _attending(self, index: Tensor, memory: Memory) -> Attending:
+        """What the tokens at ``index`` attend to, with the cheapest mask that says so."""
+        prefix = self._prefix if self._config.bidirectional_condition else 1
+        if isinstance(memory.slots, slice):
+            if memory.slots.start == 0 and prefix == 1:
+                return Attending(causal=True, memory=memory)
+            if index.shape[1] == 1:
+                return Attending(causal=False, memory=memory)
+        return Attending(causal=False, mask=visible(index, memory.count, prefix), memory=memory)
+
+    def _prefix_rows(self, condition: Tensor) -> Tensor:
+        """Embedding rows of the prefix, int64 (B, P₀): the condition (B, P), or the start token where P = 0."""
+        if condition.shape[1]:
+            return condition + self._offsets
+        return condition.new_full((len(condition), 1), self._start)
+
+    def _embed(self, tokens: Tokens) -> Tensor:
+        """float (B, n, C)."""
+        by_time = self._config.positions == "time"
+        positions = tokens.times.clamp(max=self._block_size - 1) if by_time else tokens.places
+        x = self.tok_emb(tokens.rows) + F.embedding(positions, self.pos_emb[0])
+        if self.target_emb is not None:
+            predicting = (tokens.times >= self._prefix - 1)[..., None]
+            x = x + F.embedding(tokens.predicts, self.target_emb) * predicting
+        dropped: Tensor = self.drop(x)
+        return dropped
+
+    def _run(self, x: Tensor, attending: Attending) -> Tensor:
+        """All blocks, float (B, n, C) to float (B, n, C)."""
+        layers = len(self.blocks)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, layer, layers, attending)
+        return x
+
+    def _to_logits(self, x: Tensor) -> Tensor:
+        """float (B, n, C) to logits (B, n, V), in float32 where the arithmetic is of lower precision."""
+        logits: Tensor = self.head(self.ln_f(x))
+        return logits.float() if logits.dtype.itemsize < 4 else logits

@@ -1,0 +1,1 @@
+"""Visiting orders: raster, spiral-out, spiral-in, z-curve, subsample and alternate."""

@@ -1,0 +1,1 @@
+"""Samplers: ancestral sampling with temperature, top-k, mixed k and top-p."""
