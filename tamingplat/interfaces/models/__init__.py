@@ -8,6 +8,7 @@ from tamingplat.interfaces.models.conditioner import Conditioner
 from tamingplat.interfaces.models.dataset import Dataset, Example
 from tamingplat.interfaces.models.distributed import mean_over_processes, process_count, sum_over_processes
 from tamingplat.interfaces.models.metric import (
+    ImageArray,
     ImageSubject,
     Measurement,
     Measures,
@@ -49,6 +50,7 @@ __all__ = [
     "Example",
     "FeatureExtractor",
     "FrozenNetwork",
+    "ImageArray",
     "ImageSubject",
     "Measurement",
     "Measures",

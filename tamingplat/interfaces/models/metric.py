@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ class Measurement:
         unit: ``nats``, ``bits``, ``dB``, … or empty.
         better: Which direction is better; empty where neither is.
         description: What it is, in one sentence.
+        network: Whether it was computed by a network that the metric's settings refer to: it is not ranked where a relative of
+            that network was in the tokenizer's loss.
+        headline: Whether it is shown where there is room for a few columns only.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Measurement:
     unit: str = ""
     better: Literal["lower", "higher", ""] = ""
     description: str = ""
+    network: bool = False
+    headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,26 +102,35 @@ class PriorSubject:
     batch_size: int
 
 
+class ImageArray(Protocol):
+    """Images of which some are read at a time: a memory-mapped array, or a split of a dataset."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[np.uint8]:
+        """uint8 (len of the slice, C, H, W)."""
+
+
 @dataclass(frozen=True)
 class ImageSubject:
     """A set of images beside a reference set.
 
     Attributes:
-        images: uint8 (n, C, H, W), as files would hold them, memory-mapped.
-        labels: int64 (n,), or ``None`` without classes.
+        images: uint8 (n, C, H, W), as files would hold them, read in slices.
+        labels: Gives int64 (n,), or ``None`` without classes; reads the dataset when called.
         features: float32 (n, D) of the metric's extractor; ``None`` where the metric names no extractor.
         reference_features: float32 (m, D) of the reference split.
         reference: Name of the reference split.
-        reference_images: uint8 (m, C, H, W), memory-mapped.
+        reference_images: uint8 (m, C, H, W), read in slices.
         device: Where to compute.
     """
 
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64] | None
+    images: ImageArray
+    labels: Callable[[], npt.NDArray[np.int64] | None]
     features: npt.NDArray[np.float32] | None
     reference_features: npt.NDArray[np.float32] | None
     reference: str
-    reference_images: npt.NDArray[np.uint8]
+    reference_images: ImageArray
     device: torch.device
 
 
