@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,7 +59,7 @@ class Executor(ABC):
         self.parts = parts
 
     @abstractmethod
-    def run(self, tasks: Sequence[StageTask], *, started: Callable[[str], None]) -> Iterator[StageOutcome]:
+    def run(self, tasks: Sequence[StageTask], *, started: Callable[[str], None]) -> Generator[StageOutcome, None, None]:
         """Run every task and yield its outcome as it ends; call ``started(key)`` when one begins.
 
         ``KeyboardInterrupt`` passes through after the running stages were asked to stop; their checkpoints stay.

@@ -1,0 +1,1 @@
+"""Executors: where and in which order the stages of a plan run."""
