@@ -1,0 +1,64 @@
+"""What the commands that take a manifest have in common: options, loading, planning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tamingplat.manifest import Manifest
+    from tamingplat.registry import Registry
+    from tamingplat.stages import Plan
+    from tamingplat.store import Store
+
+ManifestArgument = Annotated[Path, typer.Argument(help="The manifest, a TOML file.", show_default=False)]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="Where results live; ./store or $TAMINGPLAT_STORE unless given.", show_default=False),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a setting: prior.gpt-s.train.steps=100. Can be repeated.", show_default=False),
+]
+
+
+def store_path(store: Path | None) -> Path:
+    """The store's folder: the option, else ``$TAMINGPLAT_STORE``, else ``store`` in the current folder."""
+    return store or Path(os.environ.get("TAMINGPLAT_STORE") or "store")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A manifest, loaded and planned."""
+
+    registry: Registry
+    manifest: Manifest
+    store: Store
+    plan: Plan
+
+
+def load(manifest: Path, overrides: Sequence[str] | None) -> tuple[Registry, Manifest]:
+    """Load the registry and a manifest; warnings go to standard error."""
+    from tamingplat.manifest import load_manifest
+    from tamingplat.registry import load_registry
+
+    registry = load_registry()
+    loaded = load_manifest(manifest, registry, overrides or ())
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return registry, loaded
+
+
+def plan_manifest(manifest: Path, store: Path | None, overrides: Sequence[str] | None) -> Planned:
+    """Load and plan a manifest. Nothing is trained."""
+    registry, loaded = load(manifest, overrides)
+    from tamingplat.stages import make_plan
+    from tamingplat.store import Store
+
+    opened = Store(store_path(store))
+    return Planned(registry, loaded, opened, make_plan(loaded, registry, opened))

@@ -1,0 +1,100 @@
+"""``tamingplat run``: everything that a manifest asks for and the store does not hold, then the table."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tamingplat.cli.request import ManifestArgument, Planned, SetOption, StoreOption, plan_manifest
+from tamingplat.interfaces import Problem, ProblemsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def run(
+    manifest: ManifestArgument,
+    store: StoreOption = None,
+    set_: SetOption = None,
+    grids: Annotated[Path | None, typer.Option("--grids", help="Write sample grids of every cell to this PNG file.")] = None,
+    skip_refused: Annotated[
+        bool, typer.Option("--skip-refused", help="Run the possible cells although others are refused.")
+    ] = False,
+) -> None:
+    """Train, sample, measure and compare what a manifest names. What is in the store is not computed again."""
+    from tamingplat.cli.compare import print_comparison
+    from tamingplat.cli.console import make_console
+    from tamingplat.engine import resolve_device
+    from tamingplat.stages import collect_results, use_threads
+
+    planned = plan_manifest(manifest, store, set_)
+    _check_cells(planned, skip_refused)
+    resolve_device(planned.manifest.runtime.device)
+    use_threads(planned.manifest.runtime.threads)
+    planned.store.create()
+    console = make_console()
+    _write_resolved(planned)
+    failed = _execute(planned, set_ or [], console)
+    results = collect_results(planned.plan, planned.store)
+    print_comparison(console, [planned], results)
+    if grids is not None:
+        from tamingplat.cli.grids import write_grids
+
+        if write_grids(planned, grids):
+            console.print(f"sample grids: {grids}")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _check_cells(planned: Planned, skip_refused: bool) -> None:
+    plan, path = planned.plan, planned.manifest.path
+    if plan.refused and (not skip_refused or len(plan.refused) == len(plan.cells)):
+        remedy = "change the settings, exclude the cell in [matrix], or run the others with --skip-refused"
+        reasons = dict.fromkeys((cell.cell.where, reason) for cell in plan.refused for reason in cell.refusals)
+        raise ProblemsError([Problem(where or str(path), reason, remedy) for where, reason in reasons])
+
+
+def _write_resolved(planned: Planned) -> None:
+    from tamingplat.manifest import write_resolved
+
+    folder = planned.store.root / "manifests"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_resolved(planned.manifest, folder / f"{planned.manifest.name}.resolved.json")
+
+
+def _execute(planned: Planned, overrides: list[str], console: Console) -> bool:
+    """Run what is missing; whether something failed."""
+    from tamingplat.cli.display import RunDisplay
+    from tamingplat.stages import Request, accelerator_of, execute, read_progress
+
+    plan, store = planned.plan, planned.store
+    missing = plan.missing(store)
+    request = Request(planned.manifest.path, store.root, tuple(overrides))
+    display = RunDisplay(
+        console,
+        total=len(plan.stages),
+        cached=len(plan.stages) - len(missing),
+        read=lambda key: read_progress(store, key),
+    )
+    failed = False
+    try:
+        with display:
+            outcomes = execute(
+                plan,
+                planned.registry,
+                store,
+                request,
+                accelerator=lambda stage: accelerator_of(planned.manifest.runtime, stage),
+                started=display.started,
+            )
+            # Closed at once when interrupted, so that the executor stops its processes before anything else is done.
+            with contextlib.closing(outcomes):
+                for stage, outcome in outcomes:
+                    display.ended(stage, outcome)
+                    failed |= outcome.status != "done"
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from the last checkpoint")
+        raise
+    return failed

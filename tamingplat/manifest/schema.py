@@ -1,0 +1,165 @@
+"""What may stand in a manifest, as pydantic models. What names mean is looked up elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from tamingplat.interfaces import KINDS, Config, Kind, Runtime
+
+MATRIX_KINDS: tuple[Kind, ...] = ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler")
+"""What one component of each makes a cell."""
+
+SEED_FIELDS = ("seed", "tokenizer_seed")
+
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+Name = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+def slug_problem(name: str) -> str:
+    """Why a name cannot be part of a file name and of a label; empty where it can."""
+    if _SLUG.fullmatch(name) and len(name) <= 100:
+        return ""
+    return "must be at most 100 letters, digits, '.', '_' and '-', and begin with a letter or a digit"
+
+
+class Head(Config):
+    """The fields of a manifest that stand outside its tables."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="Version of the manifest's own format.")
+    name: str = Field(description="Name of the comparison, as part of file names.")
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Seeds of prior training and sampling.")
+    tokenizer_seeds: tuple[Seed, ...] = Field(
+        (0,), min_length=1, description="Seeds of tokenizer training, crossed with seeds."
+    )
+    compare_with: Name | tuple[Name, ...] = Field((), description="Tables of published figures, relative to the manifest.")
+
+    @field_validator("name")
+    @classmethod
+    def _file_name(cls, name: str) -> str:
+        problem = slug_problem(name)
+        if problem:
+            raise ValueError(problem)
+        return name
+
+    @field_validator("seeds", "tokenizer_seeds")
+    @classmethod
+    def _unique(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        repeated = repeated_values(seeds)
+        if repeated:
+            raise ValueError(f"names {', '.join(map(str, repeated))} more than once")
+        return seeds
+
+
+class Block(Config):
+    """A named block, ``[kind.NAME]``: a component with settings."""
+
+    use: Name | None = Field(None, description="The component; the block's own name by default.")
+    preset: Name | None = Field(None, description="Settings of the registry to start from.")
+    config: dict[str, Any] = Field(default_factory=dict, description="Settings of the component, over those of the preset.")
+
+
+class TrainedBlock(Block):
+    """A block of a component that is trained."""
+
+    train: dict[str, Any] = Field(default_factory=dict, description="Settings of its training, over the component's own.")
+    artifact: Name | None = Field(None, description="An imported artifact to use instead of training one.")
+
+
+class TokenizerBlock(TrainedBlock):
+    """A block of a tokenizer, which also says how it encodes a dataset."""
+
+    views: int = Field(
+        1, ge=1, description="Versions of each training image that are encoded; all but the first are augmented."
+    )
+    encode_batch_size: Annotated[int, Runtime()] = Field(64, ge=1, description="Images that are encoded together.")
+
+
+BLOCKS: Mapping[Kind, type[Block]] = MappingProxyType(
+    {**dict.fromkeys(KINDS, Block), "tokenizer": TokenizerBlock, "prior": TrainedBlock}
+)
+"""What may stand in a block of each kind."""
+
+
+class CellPattern(Config):
+    """Which cells an entry of ``exclude`` leaves out: those that fit every field that it has."""
+
+    dataset: Name | tuple[Name, ...] = Field((), description="One dataset or several.")
+    tokenizer: Name | tuple[Name, ...] = Field((), description="One tokenizer or several.")
+    prior: Name | tuple[Name, ...] = Field((), description="One prior or several.")
+    ordering: Name | tuple[Name, ...] = Field((), description="One ordering or several.")
+    conditioner: Name | tuple[Name, ...] = Field((), description="One conditioner or several.")
+    sampler: Name | tuple[Name, ...] = Field((), description="One sampler or several.")
+    seed: Seed | tuple[Seed, ...] = Field((), description="One seed or several.")
+    tokenizer_seed: Seed | tuple[Seed, ...] = Field((), description="One tokenizer seed or several.")
+
+
+class CellChoice(Config):
+    """A single cell that an entry of ``include`` adds. What it leaves out is the matrix's one value, or every seed."""
+
+    dataset: Name | None = Field(None, description="A dataset.")
+    tokenizer: Name | None = Field(None, description="A tokenizer.")
+    prior: Name | None = Field(None, description="A prior.")
+    ordering: Name | None = Field(None, description="An ordering.")
+    conditioner: Name | None = Field(None, description="A conditioner.")
+    sampler: Name | None = Field(None, description="A sampler.")
+    seed: Seed | None = Field(None, description="A seed; all of them by default.")
+    tokenizer_seed: Seed | None = Field(None, description="A tokenizer seed; all of them by default.")
+
+
+class Matrix(Config):
+    """What is combined with what. Every name is a block's or, for what needs no settings, a component's."""
+
+    dataset: tuple[Name, ...] = Field(min_length=1, description="Datasets.")
+    tokenizer: tuple[Name, ...] = Field(min_length=1, description="Tokenizers.")
+    prior: tuple[Name, ...] = Field(min_length=1, description="Priors.")
+    ordering: tuple[Name, ...] = Field(min_length=1, description="Orders in which codes are visited.")
+    conditioner: tuple[Name, ...] = Field(("none",), min_length=1, description="Conditioners.")
+    sampler: tuple[Name, ...] = Field(("ancestral",), min_length=1, description="Samplers.")
+    exclude: tuple[CellPattern, ...] = Field((), description="Cells to leave out.")
+    include: tuple[CellChoice, ...] = Field((), description="Single cells to add.")
+
+
+class EvaluateSettings(Config):
+    """The table ``[evaluate]``: how every cell is measured."""
+
+    metrics: tuple[Name, ...] = Field(("nll", "reconstruction", "codebook"), description="Metric blocks or components.")
+    samples: int = Field(2000, ge=1, description="Images that are sampled per cell.")
+    reference: Name = Field("train", description="Split that samples are compared with.")
+    split: Name = Field("validation", description="Split that likelihoods and reconstructions are measured on.")
+    batch_size: Annotated[int, Runtime()] = Field(64, ge=1, description="Images that are sampled or measured together.")
+
+
+class RuntimeSettings(Config):
+    """The table ``[runtime]``: where and how stages run. Nothing in it changes what a result means."""
+
+    executor: Annotated[Name, Runtime()] = Field("inline", description="An executor block or component.")
+    device: Annotated[str, Runtime()] = Field(
+        "auto", description="auto, cpu, cuda, cuda:N or mps; auto takes an accelerator where there is one."
+    )
+    threads: Annotated[int, Runtime()] = Field(0, ge=0, description="Threads of computation on the CPU; 0 takes every core.")
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if not _DEVICE.fullmatch(device):
+            raise ValueError(f'must be "auto", "cpu", "cuda", "cuda:N" or "mps", not "{device}"')
+        return device
+
+
+TABLES: Mapping[str, type[Config]] = MappingProxyType(
+    {"matrix": Matrix, "evaluate": EvaluateSettings, "runtime": RuntimeSettings}
+)
+"""The tables of a manifest that have fields of their own."""
+
+
+def repeated_values(values: Sequence[Hashable]) -> list[Hashable]:
+    """The values that occur more than once, each once."""
+    return list(dict.fromkeys(value for place, value in enumerate(values) if value in values[:place]))
