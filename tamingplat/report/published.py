@@ -1,0 +1,97 @@
+"""Published figures, beside which ours are shown: tables under ``experiments/references/``.
+
+A table names what varies (``axis``, a kind of component) and gives the published value of every variant. Ours are put into the
+same columns, one line for every setting of everything else, and never into the same line: the data are not the same.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from tamingplat.interfaces import Config, Problem, ProblemsError
+from tamingplat.report.summary import SummaryRow
+
+
+class PublishedRow(Config):
+    """One line of a published table."""
+
+    label: str = Field(description="Data, model and budget, as published.")
+    values: dict[str, float] = Field(description="The published value of each variant, by column.")
+
+
+class PublishedTable(Config):
+    """A table of published figures."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="Layout of this file.")
+    title: str = Field(description="What the table shows.")
+    source: str = Field(description="Publication and the number of its table or figure.")
+    url: str = Field("", description="Address of the publication.")
+    metric: str = Field(description="Our metric's column that holds the same quantity, without its number of images.")
+    unit: str = Field("", description="Unit of the values.")
+    of: Literal["cell", "reconstruction"] = Field(
+        "cell", description="Whose metric it is: samples of a cell, or reconstructions by a tokenizer."
+    )
+    axis: Literal["tokenizer", "prior", "ordering", "conditioner", "sampler"] = Field(description="The kind that varies.")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Heading of each variant that is not an installed component's name."
+    )
+    note: str = Field("", description="What has to be known to read it.")
+    row: tuple[PublishedRow, ...] = Field(min_length=1, description="The published lines.")
+
+    def variants(self) -> list[str]:
+        """The columns, in the order in which the lines name them."""
+        return list(dict.fromkeys(name for row in self.row for name in row.values))
+
+
+def load_published(path: Path) -> PublishedTable:
+    """Read a table of published figures.
+
+    Raises:
+        ProblemsError: The file is not such a table; everything that is wrong with it.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return PublishedTable.model_validate(document)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProblemsError([Problem(str(path), f"cannot be read: {error}")]) from None
+    except ValidationError as error:
+        problems = [
+            Problem(f"{path}: {'.'.join(str(part) for part in item['loc'])}", item["msg"][0].lower() + item["msg"][1:])
+            for item in error.errors()
+        ]
+        raise ProblemsError(problems) from None
+
+
+@dataclass(frozen=True)
+class OurLine:
+    """Our values of one setting, by variant: mean and standard error over seeds (``None`` for a single seed)."""
+
+    label: str
+    values: dict[str, tuple[float, float | None]]
+
+
+def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine]:
+    """Our rows in the columns of a published table, one line for each setting of all that is not its axis.
+
+    Only finished rows with the table's metric and one of its variants count.
+    """
+    kinds = [kind for kind in ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler") if kind != table.axis]
+    varying = [kind for kind in kinds if len({row.names[kind] for row in rows if row.kind == table.of}) > 1]
+    lines: dict[tuple[str, ...], OurLine] = {}
+    for row in rows:
+        variant = row.components.get(table.axis, "")
+        column = next((name for name in row.metrics if name.split(" (")[0] == table.metric), None)
+        if row.kind != table.of or column is None or variant not in table.variants():
+            continue
+        setting = (*(row.names[kind] for kind in kinds), str(row.tokenizer_seed))
+        label = ", ".join(row.names[kind] for kind in varying) or row.names["dataset"]
+        line = lines.setdefault(setting, OurLine(label, {}))
+        value = row.metrics[column]
+        line.values[variant] = (value.mean, value.standard_error)
+    return list(lines.values())

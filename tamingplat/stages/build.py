@@ -1,0 +1,97 @@
+"""Building components from their resolved settings, each at most once per process where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+
+from tamingplat.interfaces import ConditionLayout, DatasetInfo, derive_seed
+from tamingplat.interfaces.models import (
+    Conditioner,
+    Dataset,
+    FeatureExtractor,
+    Metric,
+    Ordering,
+    Prior,
+    Sampler,
+    Tokenizer,
+)
+from tamingplat.interfaces.spaces import CodeSpace
+from tamingplat.manifest import ResolvedComponent, component_identity
+from tamingplat.registry import Registry
+from tamingplat.store import canonical_json
+
+Built = TypeVar("Built")
+
+
+class Builder:
+    """Makes the objects that a manifest names.
+
+    Objects without trained weights (datasets, orderings, frozen networks, …) are kept, so that a dataset is opened and a
+    network's weights are read once per process.
+    """
+
+    def __init__(self, registry: Registry, hash_path: Callable[[Path], str]) -> None:
+        self._registry = registry
+        self._hash_path = hash_path
+        self._kept: dict[str, Any] = {}
+
+    def identity(self, resolved: ResolvedComponent) -> dict[str, Any]:
+        """What of a component enters content keys."""
+        return component_identity(resolved, self._hash_path)
+
+    def load_class(self, resolved: ResolvedComponent) -> type[Any]:
+        """The component's class, imported now."""
+        return self._registry.load_class(resolved.component)
+
+    def _keep(self, resolved: ResolvedComponent, extra: str, make: Callable[[], Built]) -> Built:
+        # Runtime settings are in here too, unlike in an identity: they change how an object works.
+        settings = resolved.config.model_dump(mode="json")
+        name = canonical_json([resolved.component.reference, settings, self.identity(resolved), extra])
+        if name not in self._kept:
+            self._kept[name] = make()
+        return cast(Built, self._kept[name])
+
+    def parts(self, resolved: ResolvedComponent) -> Mapping[str, Any]:
+        """What the component's settings refer to, built."""
+        return {field: self._plain(part) for field, part in resolved.parts.items()}
+
+    def _plain(self, resolved: ResolvedComponent) -> Any:
+        return self._keep(resolved, "", lambda: self.load_class(resolved)(resolved.config, self.parts(resolved)))
+
+    def dataset(self, resolved: ResolvedComponent) -> Dataset:
+        return cast(Dataset, self._plain(resolved))
+
+    def ordering(self, resolved: ResolvedComponent) -> Ordering:
+        return cast(Ordering, self._plain(resolved))
+
+    def sampler(self, resolved: ResolvedComponent) -> Sampler:
+        return cast(Sampler, self._plain(resolved))
+
+    def metric(self, resolved: ResolvedComponent) -> Metric:
+        return cast(Metric, self._plain(resolved))
+
+    def extractor(self, resolved: ResolvedComponent) -> FeatureExtractor:
+        return cast(FeatureExtractor, self._plain(resolved))
+
+    def conditioner(self, resolved: ResolvedComponent, info: DatasetInfo) -> Conditioner:
+        return self._keep(resolved, repr(info), lambda: self.load_class(resolved)(resolved.config, self.parts(resolved), info))
+
+    def tokenizer(self, resolved: ResolvedComponent, info: DatasetInfo) -> Tokenizer:
+        """A new tokenizer with random weights from torch's default generator."""
+        make = self.load_class(resolved)
+        return cast(Tokenizer, make(resolved.config, self.parts(resolved), image_size=info.image_size, channels=info.channels))
+
+    def prior(self, resolved: ResolvedComponent, space: CodeSpace, layout: ConditionLayout) -> Prior:
+        """A new prior with random weights from torch's default generator."""
+        return cast(Prior, self.load_class(resolved)(space, layout, resolved.config, self.parts(resolved)))
+
+
+def initialise(make: Callable[[], Built], *, seed: int, kind: str) -> Built:
+    """Build a model whose initial weights depend on (seed, stage kind) alone, so that cells of one seed start alike."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "initialise", kind))
+        return make()

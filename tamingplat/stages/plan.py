@@ -1,0 +1,336 @@
+"""The plan: every cell of a manifest as a graph of stages, and every cell that is impossible, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Problem, ProblemsError, TamingplatError
+from tamingplat.interfaces.models import FrozenNetwork, Tokenizer
+from tamingplat.manifest import Cell, Manifest, ResolvedComponent
+from tamingplat.registry import Registry
+from tamingplat.stages.build import Builder
+from tamingplat.stages.encode import EncodeConditions, EncodeDataset
+from tamingplat.stages.evaluate import EvaluateImages, EvaluatePrior, EvaluateStage, EvaluateTokenizer
+from tamingplat.stages.features import ExtractFeatures, ImageSource, RealImages
+from tamingplat.stages.sample import Reconstruct, SampleImages
+from tamingplat.stages.stage import Stage
+from tamingplat.stages.train_prior import TrainPrior
+from tamingplat.stages.train_tokenizer import TrainTokenizer
+from tamingplat.store import Store
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One combination of the matrix.
+
+    Attributes:
+        cell: What the manifest says.
+        refusals: Why it is impossible: which component refuses what. Empty where it is possible, and the rest is set.
+        evaluations: Every metric that belongs to the row.
+    """
+
+    cell: Cell
+    refusals: tuple[str, ...] = ()
+    tokenizer: TrainTokenizer | None = None
+    prior: TrainPrior | None = None
+    samples: SampleImages | None = None
+    evaluations: tuple[EvaluateStage, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A row that every table carries beside its cells: what real images, or reconstructions of them, score.
+
+    Attributes:
+        kind: ``real`` or ``reconstruction``.
+        dataset: Its label.
+        tokenizer: The tokenizer that reconstructs, for a reconstruction.
+        evaluations: Its metrics.
+    """
+
+    kind: Literal["real", "reconstruction"]
+    dataset: str
+    tokenizer: TrainTokenizer | None
+    evaluations: tuple[EvaluateStage, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a manifest asks for.
+
+    Attributes:
+        manifest: The request.
+        stages: Every stage by key; inputs come before what needs them.
+        cells: Every combination, also the refused ones.
+        references: The rows of real images and of reconstructions.
+        parameters: Number of parameters of every stage that trains, by key.
+        builder: What builds the components.
+        notes: What was left out of the reference rows, and why.
+    """
+
+    manifest: Manifest
+    stages: Mapping[str, Stage]
+    cells: tuple[PlannedCell, ...]
+    references: tuple[ReferenceRow, ...]
+    parameters: Mapping[str, int]
+    builder: Builder
+    notes: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> tuple[PlannedCell, ...]:
+        return tuple(cell for cell in self.cells if cell.refusals)
+
+    def missing(self, store: Store) -> list[Stage]:
+        """The stages whose artifact is not in the store, inputs first."""
+        return [stage for stage in self.stages.values() if store.find(stage.kind, stage.key) is None]
+
+
+def make_plan(manifest: Manifest, registry: Registry, store: Store) -> Plan:
+    """Plan a manifest. Trains nothing and allocates no weights.
+
+    Raises:
+        ProblemsError: A dataset cannot be read, or weights that would have to be downloaded are missing; all of it at once.
+    """
+    return _Planner(manifest, Builder(registry, store.fingerprint)).plan()
+
+
+def planned_keys(manifest: Manifest, registry: Registry, store: Store) -> set[str]:
+    """The keys of every stage that a manifest needs: what must not be pruned to keep its results."""
+    return set(make_plan(manifest, registry, store).stages)
+
+
+@dataclass
+class _Planner:
+    manifest: Manifest
+    builder: Builder
+    stages: dict[str, Stage] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _skeletons: dict[str, Tokenizer] = field(default_factory=dict)
+
+    def plan(self) -> Plan:
+        self._check_before()
+        cells = tuple(self._cell(cell) for cell in self.manifest.cells)
+        references = tuple(self._references(cells))
+        for planned in (*cells, *references):
+            for stage in planned.evaluations:
+                self._add(stage)
+        for cell in cells:
+            for trained in (cell.tokenizer, cell.prior, cell.samples):
+                if trained is not None:
+                    self._add(trained)
+        return Plan(
+            self.manifest, self.stages, cells, references, self.parameters, self.builder, tuple(dict.fromkeys(self.notes))
+        )
+
+    def _add(self, stage: Stage) -> None:
+        if stage.key not in self.stages:
+            for needed in stage.inputs:
+                self._add(needed)
+            self.stages[stage.key] = stage
+
+    def _check_before(self) -> None:
+        """What makes the whole manifest impossible: data that cannot be read, weights that are not here."""
+        problems: list[Problem] = []
+        evaluate = self.manifest.evaluate
+        datasets = {id(cell.dataset): cell.dataset for cell in self.manifest.cells}.values()
+        for resolved in datasets:
+            where = f"{self.manifest.path}: dataset.{resolved.label}"
+            try:
+                info = self.builder.dataset(resolved).info
+            except ProblemsError as error:
+                problems += [Problem(f"{where}: {problem.where}", problem.what, problem.remedy) for problem in error.problems]
+                continue
+            except TamingplatError as error:
+                problems.append(Problem(where, str(error)))
+                continue
+            for name in dict.fromkeys(("train", evaluate.split, evaluate.reference)):
+                if not info.splits.get(name):
+                    problems.append(
+                        Problem(where, f"has no images in split '{name}'", f"its splits are {', '.join(info.splits) or 'none'}")
+                    )
+        for resolved in self._networks():
+            network = self.builder._plain(resolved)
+            if isinstance(network, FrozenNetwork) and (reason := network.missing()):
+                problems.append(Problem(f"{self.manifest.path}: {resolved.component.reference}", reason))
+        if problems:
+            raise ProblemsError(problems)
+
+    def _networks(self) -> Iterator[ResolvedComponent]:
+        seen: set[int] = set()
+
+        def walk(resolved: ResolvedComponent) -> Iterator[ResolvedComponent]:
+            if id(resolved) in seen:
+                return
+            seen.add(id(resolved))
+            if resolved.component.kind in ("perceptual", "feature_extractor", "classifier"):
+                yield resolved
+            for part in resolved.parts.values():
+                yield from walk(part)
+
+        for cell in self.manifest.cells:
+            for resolved in (cell.tokenizer, cell.prior, cell.ordering, cell.conditioner, cell.sampler):
+                yield from walk(resolved)
+        for metric in self.manifest.metrics:
+            yield from walk(metric)
+
+    def _cell(self, cell: Cell) -> PlannedCell:
+        evaluate, builder = self.manifest.evaluate, self.builder
+        info = builder.dataset(cell.dataset).info
+        refusals: list[str] = []
+
+        tokenizer, space = self._tokenizer(cell, info, refusals)
+        conditioner_class = builder.load_class(cell.conditioner)
+        layout: ConditionLayout = ()
+        if reason := conditioner_class.refusal(cell.conditioner.config, info):
+            refusals.append(f"{cell.conditioner.component.reference}: {reason}")
+        else:
+            layout = builder.conditioner(cell.conditioner, info).layout(info.image_size)
+        if tokenizer is None or space is None:
+            return PlannedCell(cell, tuple(refusals))
+        refusals += self._prior_refusals(cell, space, layout)
+        metrics = list(self.manifest.metrics)
+        refusals += self._metric_refusals(info, evaluate.samples, metrics)
+        if refusals:
+            return PlannedCell(cell, tuple(refusals))
+
+        splits = tuple(dict.fromkeys(("train", evaluate.split, evaluate.reference)))
+        codes = EncodeDataset(builder, cell.dataset, tokenizer, splits, cell.tokenizer.views)
+        conditions = EncodeConditions(builder, cell.dataset, cell.conditioner, splits, cell.tokenizer.views) if layout else None
+        settings = cell.prior.train
+        assert settings is not None, f"{cell.prior.component.reference} has no training settings"
+        prior = TrainPrior(
+            builder=builder,
+            codes=codes,
+            conditions=conditions,
+            prior=cell.prior,
+            ordering=cell.ordering,
+            conditioner=cell.conditioner,
+            seed=cell.seed,
+            validation_split=evaluate.split,
+            settings=settings,
+            space=space,
+            layout=layout,
+        )
+        if prior.key not in self.parameters:
+            with torch.device("meta"):
+                skeleton = builder.prior(cell.prior, space, layout)
+            self.parameters[prior.key] = sum(parameter.numel() for parameter in skeleton.parameters())
+        samples = SampleImages(builder, prior, cell.sampler, evaluate.samples, evaluate.reference)
+        evaluations = tuple(self._evaluations(metrics, cell, codes, prior, samples, info))
+        return PlannedCell(cell, (), tokenizer, prior, samples, evaluations)
+
+    def _tokenizer(self, cell: Cell, info: DatasetInfo, refusals: list[str]) -> tuple[TrainTokenizer | None, CodeSpace | None]:
+        resolved, builder = cell.tokenizer, self.builder
+        if resolved.artifact is not None:
+            refusals.append(
+                f"{resolved.component.reference}: the store holds no imported artifact named '{resolved.artifact}'; "
+                "remove the setting to train the tokenizer"
+            )
+            return None, None
+        tokenizer_class = builder.load_class(resolved)
+        reason = tokenizer_class.refusal(resolved.config, image_size=info.image_size, channels=info.channels)
+        if reason:
+            refusals.append(f"{resolved.component.reference}: {reason}")
+            return None, None
+        stage = TrainTokenizer(
+            builder, cell.dataset, resolved, cell.tokenizer_seed, self.manifest.evaluate.split, resolved.train
+        )
+        if stage.key not in self._skeletons:
+            with torch.device("meta"):
+                self._skeletons[stage.key] = builder.tokenizer(resolved, info)
+        skeleton = self._skeletons[stage.key]
+        self.parameters[stage.key] = sum(parameter.numel() for parameter in skeleton.parameters())
+        return stage, skeleton.code_space(info.image_size)
+
+    def _prior_refusals(self, cell: Cell, space: CodeSpace, layout: ConditionLayout) -> Iterator[str]:
+        prior = self.builder.load_class(cell.prior)
+        ordering = self.builder.ordering(cell.ordering)
+        sampler = self.builder.sampler(cell.sampler)
+        if reason := prior.refusal(space, layout, cell.prior.config):
+            yield f"{cell.prior.component.reference}: {reason}"
+        if reason := ordering.refusal(space):
+            yield f"{cell.ordering.component.reference}: {reason}"
+        if ordering.grouped and not prior.grouped:
+            yield (
+                f"{cell.prior.component.reference}: predicts one position at a time, and "
+                f"{cell.ordering.component.reference} visits several at a step"
+            )
+        if sampler.needs == "any_subset" and prior.visits == "in_order":
+            yield (
+                f"{cell.sampler.component.reference}: needs predictions of any position given any others, and "
+                f"{cell.prior.component.reference} predicts the next position of its order alone"
+            )
+        if reason := sampler.refusal(space, layout, ordering=cell.ordering.component.name):
+            yield f"{cell.sampler.component.reference}: {reason}"
+
+    def _metric_refusals(self, info: DatasetInfo, samples: int, metrics: list[ResolvedComponent]) -> Iterator[str]:
+        reference = info.splits[self.manifest.evaluate.reference]
+        for metric in metrics:
+            if reason := self.builder.metric(metric).refusal(info, samples=samples, reference=reference):
+                yield f"{metric.component.reference}: {reason}"
+
+    def _evaluations(
+        self,
+        metrics: list[ResolvedComponent],
+        cell: Cell,
+        codes: EncodeDataset,
+        prior: TrainPrior,
+        samples: SampleImages,
+        info: DatasetInfo,
+    ) -> Iterator[EvaluateStage]:
+        split = self.manifest.evaluate.split
+        for metric in metrics:
+            match self.builder.load_class(metric).measures:
+                case "tokenizer":
+                    yield EvaluateTokenizer(self.builder, metric, codes, split)
+                case "prior":
+                    yield EvaluatePrior(self.builder, metric, prior, split)
+                case "images":
+                    yield self._of_images(metric, samples, cell.dataset, info)
+
+    def _of_images(
+        self, metric: ResolvedComponent, source: ImageSource, dataset: ResolvedComponent, info: DatasetInfo
+    ) -> EvaluateImages:
+        split = self.manifest.evaluate.reference
+        reference = RealImages(self.builder, dataset, split, info.splits[split])
+        name = self.builder.load_class(metric).extractor
+        features = reference_features = None
+        if name is not None:
+            extractor = metric.parts[name]
+            features = ExtractFeatures(self.builder, source, extractor)
+            reference_features = ExtractFeatures(self.builder, reference, extractor)
+        return EvaluateImages(self.builder, metric, source, reference, features, reference_features)
+
+    def _references(self, cells: tuple[PlannedCell, ...]) -> Iterator[ReferenceRow]:
+        """Rows ``real`` and ``reconstruction``, at as many images as are sampled or as the split has."""
+        evaluate = self.manifest.evaluate
+        metrics = [metric for metric in self.manifest.metrics if self.builder.load_class(metric).measures == "images"]
+        real: set[int] = set()
+        reconstructed: set[str] = set()
+        for planned in cells:
+            dataset = planned.cell.dataset
+            info = self.builder.dataset(dataset).info
+            count = min(evaluate.samples, info.splits[evaluate.split])
+            possible = []
+            for metric in metrics:
+                if reasons := list(self._metric_refusals(info, count, [metric])):
+                    self.notes.append(f"rows real and reconstruction of {dataset.label}: {reasons[0]}")
+                else:
+                    possible.append(metric)
+            if id(dataset) not in real:
+                real.add(id(dataset))
+                source = RealImages(self.builder, dataset, evaluate.split, count)
+                evaluations = tuple(self._of_images(metric, source, dataset, info) for metric in possible)
+                yield ReferenceRow("real", dataset.label, None, evaluations)
+            tokenizer, prior = planned.tokenizer, planned.prior
+            if tokenizer is not None and prior is not None and tokenizer.key not in reconstructed:
+                reconstructed.add(tokenizer.key)
+                images = Reconstruct(self.builder, tokenizer, dataset, evaluate.split, count)
+                of_tokenizer = [stage for stage in planned.evaluations if isinstance(stage, EvaluateTokenizer)]
+                of_images = [self._of_images(metric, images, dataset, info) for metric in possible]
+                yield ReferenceRow("reconstruction", dataset.label, tokenizer, (*of_tokenizer, *of_images))

@@ -1,0 +1,118 @@
+"""A stage: one node of the plan, with a content key and the work that makes its artifact."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from accelerate import Accelerator
+
+from tamingplat.engine import Progress
+from tamingplat.interfaces import TrainingSettings
+from tamingplat.stages.build import Builder
+from tamingplat.store import Artifact, Store, content_key
+
+KEY_VERSION = 1
+"""Raised when the meaning of a key changes for every stage."""
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Where and with what a stage runs.
+
+    Attributes:
+        store: Where the inputs lie.
+        builder: Makes components.
+        accelerator: Devices and processes.
+        directory: Where the results go; the same for all processes.
+        work: What survives a kill: resumable checkpoints.
+        report: Takes progress, on the main process.
+        batch_size: Images at a time where nothing is trained.
+    """
+
+    store: Store
+    builder: Builder
+    accelerator: Accelerator
+    directory: Path
+    work: Path
+    report: Callable[[Progress], None]
+    batch_size: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.accelerator.device
+
+    @property
+    def is_main(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    def share(self, count: int) -> range:
+        """This process's contiguous part of ``count`` items."""
+        processes, process = self.accelerator.num_processes, self.accelerator.process_index
+        return range(count * process // processes, count * (process + 1) // processes)
+
+    def batches(self, count: int) -> list[range]:
+        """This process's part of ``count`` items, ``batch_size`` at a time."""
+        mine = self.share(count)
+        return [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
+
+    def artifact(self, stage: Stage) -> Artifact:
+        """The finished result of an input."""
+        found = self.store.find(stage.kind, stage.key)
+        assert found is not None, f"{stage.label} runs after its inputs"
+        return found
+
+
+class Stage(ABC):
+    """One node of the plan. Two stages with one key make the same artifact."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Raised when a fix of this stage changes its results."""
+
+    trains: ClassVar[bool] = False
+    """Whether it gains from several processes."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What a person would call it."""
+
+    @property
+    def inputs(self) -> tuple[Stage, ...]:
+        """What has to be done before it."""
+        return ()
+
+    @property
+    def training(self) -> TrainingSettings | None:
+        """How it trains, for a stage that does."""
+        return None
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """All that decides the result, beside the inputs; JSON values."""
+
+    @abstractmethod
+    def run(self, context: StageContext) -> dict[str, Any]:
+        """Write the files of the artifact into ``context.directory`` and return its record. Called on every process."""
+
+    @cached_property
+    def key(self) -> str:
+        """The content key."""
+        return content_key(
+            {
+                "stage": self.kind,
+                "key_version": KEY_VERSION,
+                "stage_version": self.version,
+                "identity": self.identity(),
+                "inputs": [stage.key for stage in self.inputs],
+            }
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.label}>"

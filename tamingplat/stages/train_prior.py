@@ -1,0 +1,190 @@
+"""Training a prior on the codes of an encoded dataset.
+
+Shape letters: B batch, N code positions, P condition positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tamingplat.engine import load_weights, save_weights, train
+from tamingplat.interfaces import CodeSpace, ConditionLayout, TrainingSettings, derive_seed
+from tamingplat.interfaces.models import Ordering, Prior, PriorBatch, VisitPlan
+from tamingplat.manifest import ResolvedComponent, training_identity
+from tamingplat.stages.build import Builder, initialise
+from tamingplat.stages.encode import EncodeConditions, EncodeDataset, open_tokens
+from tamingplat.stages.stage import Stage, StageContext
+from tamingplat.stages.train_tokenizer import WEIGHTS
+
+Tokens = np.ndarray[Any, Any]
+
+
+def visit_plan(ordering: Ordering, space: CodeSpace, indices: Sequence[int], *, seed: int) -> VisitPlan:
+    """The plan of the images with these indices: the same for an image whatever batch it is in."""
+    if not ordering.random:
+        return ordering.plan(space, len(indices))
+    plans = []
+    for index in indices:
+        generator = torch.Generator().manual_seed(derive_seed(seed, "visit plan", index))
+        plans.append(ordering.plan(space, 1, generator=generator))
+    return VisitPlan(torch.cat([plan.order for plan in plans]), plans[0].sizes)
+
+
+@dataclass(frozen=True)
+class CodeTraining:
+    """Codes, conditions and visiting plans for the training loop.
+
+    Attributes:
+        codes: Integers (n, views, N) of the training split.
+        conditions: Integers (n, views, P), or ``None`` where P = 0.
+        validation_codes: Integers (m, 1, N).
+        validation_conditions: As ``conditions``.
+        null: int64 (P,), the absent condition.
+        dropout: Share of training examples whose condition is replaced by ``null``.
+        ordering: Gives the visiting plans.
+        space: The codes.
+        seed: Of the prior.
+    """
+
+    codes: Tokens
+    conditions: Tokens | None
+    validation_codes: Tokens
+    validation_conditions: Tokens | None
+    null: Tensor
+    dropout: float
+    ordering: Ordering
+    space: CodeSpace
+    seed: int
+
+    @property
+    def length(self) -> int:
+        return len(self.codes)
+
+    @property
+    def validation_length(self) -> int:
+        return len(self.validation_codes)
+
+    def load(self, indices: Sequence[int], epoch: int) -> dict[str, Tensor]:
+        views = self.codes.shape[1]
+        chosen = [derive_seed(self.seed, "view", epoch, index) % views if views > 1 else 0 for index in indices]
+        batch = self._gather(self.codes, self.conditions, indices, chosen)
+        if self.dropout:
+            draws = [derive_seed(self.seed, "condition dropout", epoch, index) for index in indices]
+            dropped = torch.tensor([draw < self.dropout * 2**63 for draw in draws])
+            batch["condition"] = torch.where(dropped[:, None], self.null, batch["condition"])
+        return batch
+
+    def load_validation(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        return self._gather(self.validation_codes, self.validation_conditions, indices, [0] * len(indices))
+
+    def _gather(
+        self, codes: Tokens, conditions: Tokens | None, indices: Sequence[int], views: Sequence[int]
+    ) -> dict[str, Tensor]:
+        def rows(array: Tokens) -> Tensor:
+            # Row by row: fancy indexing of a memory map would read it through a copy of the index's size anyway.
+            return torch.from_numpy(np.stack([array[i, v] for i, v in zip(indices, views, strict=True)]).astype(np.int64))
+
+        empty = torch.empty(len(indices), 0, dtype=torch.int64)
+        return {"codes": rows(codes), "condition": empty if conditions is None else rows(conditions)}
+
+    def prepare(self, batch: dict[str, Tensor], *, address: int, rows: tuple[int, int], total: int) -> PriorBatch:
+        if self.ordering.random:
+            # Drawn for the whole global batch and then cut, so that it is the same for any number of processes.
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "visit plan of step", address))
+            plan = self.ordering.plan(self.space, total, generator=generator).rows(*rows)
+        else:
+            plan = self.ordering.plan(self.space, rows[1] - rows[0])
+        codes = batch["codes"]
+        return PriorBatch(codes, batch["condition"], plan.to(codes.device))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainPrior(Stage):
+    """A trained prior: its weights, and its curve in the record."""
+
+    builder: Builder
+    codes: EncodeDataset
+    conditions: EncodeConditions | None
+    prior: ResolvedComponent
+    ordering: ResolvedComponent
+    conditioner: ResolvedComponent
+    seed: int
+    validation_split: str
+    settings: TrainingSettings
+    space: CodeSpace
+    layout: ConditionLayout
+
+    kind = "train_prior"
+    trains: ClassVar[bool] = True
+
+    @property
+    def label(self) -> str:
+        condition = f", {self.conditioner.label}" if self.conditions else ""
+        return f"train {self.prior.label} on {self.codes.tokenizer.name}, {self.ordering.label}{condition}, seed {self.seed}"
+
+    @property
+    def inputs(self) -> tuple[Stage, ...]:
+        return (self.codes, self.conditions) if self.conditions else (self.codes,)
+
+    @property
+    def training(self) -> TrainingSettings | None:
+        return self.settings
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "prior": self.builder.identity(self.prior),
+            "ordering": self.builder.identity(self.ordering),
+            "conditioner": self.builder.identity(self.conditioner),
+            "training": training_identity(self.settings),
+            "validation_split": self.validation_split,
+            "seed": self.seed,
+        }
+
+    def build(self, builder: Builder) -> Prior:
+        """The prior with its initial weights, which are the same for every ordering."""
+        return initialise(lambda: builder.prior(self.prior, self.space, self.layout), seed=self.seed, kind=self.kind)
+
+    def data(self, context: StageContext) -> CodeTraining:
+        """What the training loop reads."""
+        dataset = context.builder.dataset(self.codes.dataset)
+        conditioner = context.builder.conditioner(self.conditioner, dataset.info)
+        conditions = self.conditions
+        return CodeTraining(
+            codes=open_tokens(context, self.codes, "train"),
+            conditions=open_tokens(context, conditions, "train") if conditions else None,
+            validation_codes=open_tokens(context, self.codes, self.validation_split),
+            validation_conditions=open_tokens(context, conditions, self.validation_split) if conditions else None,
+            null=conditioner.null(1)[0],
+            dropout=conditioner.dropout if conditions else 0.0,
+            ordering=context.builder.ordering(self.ordering),
+            space=self.space,
+            seed=self.seed,
+        )
+
+    def run(self, context: StageContext) -> dict[str, Any]:
+        prior = self.build(context.builder)
+        record = train(
+            prior,
+            self.data(context),
+            self.settings,
+            accelerator=context.accelerator,
+            seed=self.seed,
+            work=context.work,
+            report=context.report,
+        )
+        if context.is_main:
+            save_weights(prior, context.directory / WEIGHTS)
+        return record.to_json()
+
+
+def load_prior(stage: TrainPrior, context: StageContext) -> Prior:
+    """A finished prior in eval mode on the context's device."""
+    prior = stage.build(context.builder)
+    load_weights(prior, context.artifact(stage).path(WEIGHTS))
+    return prior.to(context.device).eval()
