@@ -1,0 +1,1 @@
+"""Perceptual distances and features of frozen networks: LPIPS and shift-tolerant LPIPS."""

@@ -1,0 +1,100 @@
+"""Frozen networks that are read at first use, and their weight files."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from tamingplat.interfaces import DataError, TamingplatError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+# What torch.load raises for a file that is cut short, is no weight file, or holds more than tensors.
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
+
+
+class FrozenModule(Generic[Network]):
+    """A network that is made at first use and follows the device of what it is given."""
+
+    def __init__(self, load: Callable[[], Network]) -> None:
+        self._load = load
+        self._network: Network | None = None
+
+    def on(self, device: torch.device) -> Network:
+        """The network on ``device``, in eval mode and without gradients to its parameters."""
+        network = self._network
+        if network is None:
+            # Made in inference mode, weights could never again take part in a gradient to the images.
+            with torch.inference_mode(False):
+                network = self._load().eval().requires_grad_(False)
+        if next(network.parameters()).device != device:
+            with torch.inference_mode(False):
+                network = network.to(device)
+        self._network = network
+        return network
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that torch wrote, on the CPU; nothing in the file is executed.
+
+    Raises:
+        DataError: The file cannot be read or holds no state dict.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path}: not a readable weight file ({type(error).__name__}: {reason})") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path}: holds no state dict, a mapping of names to tensors")
+    return dict(state)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path, rename: Callable[[str], str] = str) -> None:
+    """Give every parameter and buffer of ``network`` its tensor, as float32.
+
+    Args:
+        network: May be on the meta device; takes the tensors over.
+        state: What the file holds; may hold more than the network needs.
+        path: The file, for the message.
+        rename: From a name in the network to the name in the file.
+
+    Raises:
+        DataError: A tensor is missing or has another shape; the message lists the first ten of each.
+    """
+    wanted = network.state_dict()
+    missing = [rename(name) for name in wanted if rename(name) not in state]
+    misshapen = [
+        f"{rename(name)} {tuple(state[rename(name)].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if rename(name) in state and state[rename(name)].shape != tensor.shape
+    ]
+    if missing or misshapen:
+        found = {"missing": missing, "misshapen": misshapen}
+        lists = "; ".join(f"{what}: {', '.join(names[:10])}" for what, names in found.items() if names)
+        raise DataError(f"{path}: not the weights of this network; {lists}")
+    network.load_state_dict({name: state[rename(name)].float() for name in wanted}, assign=True)
+
+
+def check_images(name: str, images: Tensor, smallest: int) -> None:
+    """Refuse images that a network for colour images cannot take.
+
+    Raises:
+        TamingplatError: Not (B, 3, H, W), or smaller than ``smallest`` pixels.
+    """
+    if images.dim() != 4 or images.shape[1] != 3:
+        raise TamingplatError(
+            f"{name} takes colour images (B, 3, H, W), not {tuple(images.shape)}; "
+            "convert the images to three channels, or use the perceptual network none"
+        )
+    if min(images.shape[2:]) < smallest:
+        height, width = images.shape[2:]
+        raise TamingplatError(
+            f"{name} needs at least {smallest}×{smallest} pixels, not {height}×{width}; "
+            "use larger images, or the perceptual network none"
+        )

@@ -1,0 +1,1 @@
+"""Vector-quantized image tokenizers: VQVAE and VQGAN, one encoder and decoder with two objectives."""

@@ -1,0 +1,45 @@
+"""Entry point of the vector-quantized tokenizers."""
+
+from __future__ import annotations
+
+from tamingplat.interfaces import Component, TrainingSettings, hookimpl
+from tamingplat_vq.config import VQGANConfig, VQVAEConfig
+
+# The reference implementation multiplies a base rate by the images per step, over all processes and accumulation steps.
+_BASE_LEARNING_RATE = 4.5e-6
+_BATCH_SIZE = 32
+
+# Of the published configurations; the learning rate does not follow batch_size by itself: state 4.5e-6 × batch_size with it.
+_TRAINING = TrainingSettings(
+    steps=50_000,
+    batch_size=_BATCH_SIZE,
+    learning_rate=_BASE_LEARNING_RATE * _BATCH_SIZE,
+    optimizer="adam",
+    betas=(0.5, 0.9),
+    weight_decay=0.0,
+)
+
+
+@hookimpl
+def tamingplat_components() -> list[Component]:
+    """VQVAE and VQGAN."""
+    return [
+        Component(
+            kind="tokenizer",
+            name="vqvae",
+            factory="tamingplat_vq.vqvae:VQVAE",
+            summary="Vector-quantized autoencoder trained with squared error, in the architecture of VQGAN",
+            config=VQVAEConfig,
+            paper="https://arxiv.org/abs/1711.00937",
+            training=_TRAINING,
+        ),
+        Component(
+            kind="tokenizer",
+            name="vqgan",
+            factory="tamingplat_vq.vqgan:VQGAN",
+            summary="Vector-quantized autoencoder trained with a perceptual and a patch-based adversarial loss",
+            config=VQGANConfig,
+            paper="https://arxiv.org/abs/2012.09841",
+            training=_TRAINING,
+        ),
+    ]

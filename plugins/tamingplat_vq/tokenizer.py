@@ -1,0 +1,115 @@
+"""What VQVAE and VQGAN share: images to codes and back, and the reconstruction terms of their objectives.
+
+Shape letters: B batch, C/H/W image, D embedding, h/w code grid, N = h·w codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tamingplat.interfaces import CodeSpace, Config, TamingplatError
+from tamingplat.interfaces.models import Perceptual, Tokenizer
+from tamingplat_vq.config import VQConfig, perceptual_faults
+from tamingplat_vq.layers.encoder_decoder import Architecture, Decoder, Encoder
+from tamingplat_vq.losses import pixel_loss
+from tamingplat_vq.quantizer import VectorQuantizer
+
+
+class VQTokenizer(Tokenizer):
+    """An encoder, a codebook and a decoder; module names are those of the published checkpoints.
+
+    Raises:
+        TamingplatError: Images of this size or with so many channels are impossible; nothing was allocated yet.
+    """
+
+    def __init__(self, config: Config, parts: Mapping[str, Any], *, image_size: tuple[int, int], channels: int) -> None:
+        super().__init__(config, parts, image_size=image_size, channels=channels)
+        assert isinstance(config, VQConfig)
+        self.config = config
+        # No module, and so no part of this one's state or parameters.
+        self.perceptual: Perceptual = parts["perceptual"]
+        given = config.perceptual_weight
+        self.perceptual_weight = self.perceptual.default_weight if given is None else given
+        faults = list(config.image_faults(image_size, channels))
+        if self.perceptual_weight > 0:
+            found = perceptual_faults(config.perceptual.use, self.perceptual.minimum_size, image_size, channels)
+            faults += [fault for fault in found if fault not in faults]
+        if faults:
+            raise TamingplatError("; ".join(faults))
+        architecture = Architecture(
+            widths=tuple(config.channels * multiplier for multiplier in config.multipliers),
+            first_width=config.channels,
+            residual_blocks=config.residual_blocks,
+            attended=config.attended_levels(image_size),
+            latent_channels=config.z_channels,
+            image_channels=channels,
+            norm_groups=config.norm_groups,
+            dropout=config.dropout,
+        )
+        self.encoder = Encoder(architecture)
+        self.decoder = Decoder(architecture)
+        self.quantize = VectorQuantizer(
+            config.codebook_size, config.embedding_dim, config.commitment, config.commitment_placement
+        )
+        self.quant_conv = nn.Conv2d(config.z_channels, config.embedding_dim, 1)
+        self.post_quant_conv = nn.Conv2d(config.embedding_dim, config.z_channels, 1)
+
+    @classmethod
+    def refusal(cls, config: Config, *, image_size: tuple[int, int], channels: int) -> str | None:
+        """Why this tokenizer cannot take such images, with the remedy; ``None`` where it can. Allocates nothing."""
+        assert isinstance(config, VQConfig)
+        return "; ".join(config.image_faults(image_size, channels)) or None
+
+    def code_space(self, image_size: tuple[int, int]) -> CodeSpace:
+        """One grid, f times coarser than an image of height and width ``image_size``.
+
+        Raises:
+            TamingplatError: The image is not divisible by f.
+        """
+        factor, (height, width) = self.config.factor, image_size
+        if height % factor or width % factor or not height or not width:
+            raise TamingplatError(f"images of {height}×{width} pixels are not divisible by {factor}, which is 2^downsampling")
+        return CodeSpace(((height // factor, width // factor),), self.config.codebook_size)
+
+    def latents(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """float (B, C, H, W) in [-1, 1] to what is quantized, (B, D, h, w); ``generator`` draws the dropout."""
+        latents: Tensor = self.quant_conv(self.encoder(images, generator))
+        return latents
+
+    def encode(self, images: Tensor) -> Tensor:
+        """float (B, C, H, W) in [-1, 1] to int64 (B, N) in raster order.
+
+        Raises:
+            TamingplatError: The images are not divisible by f.
+        """
+        self.code_space((images.shape[2], images.shape[3]))
+        return self.quantize.codes(self.latents(images)).flatten(1)
+
+    def decode(self, codes: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """int64 (B, N) in raster order to float (B, C, H, W), nominally in [-1, 1] and not clamped.
+
+        Raises:
+            TamingplatError: The images are not divisible by f.
+        """
+        space = self.code_space(image_size)
+        assert codes.shape[1] == space.length, f"{codes.shape[1]} codes for a grid of {space.grids[0]}"
+        vectors = self.quantize.lookup(codes.view(-1, *space.grids[0]))
+        images: Tensor = self.decoder(self.post_quant_conv(vectors))
+        return images
+
+    def reconstruction_terms(self, images: Tensor, reconstructions: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The pixel and the perceptual loss of float (B, C, H, W).
+
+        Returns:
+            Their weighted sum, and both of them unweighted and detached, as ``reconstruction`` and ``perceptual``.
+        """
+        pixels = pixel_loss(images, reconstructions, self.config.pixel_loss)
+        total, perceptual = self.config.pixel_weight * pixels, torch.zeros_like(pixels)
+        if self.perceptual_weight > 0:
+            perceptual = self.perceptual.distance(images, reconstructions).mean()
+            total = total + self.perceptual_weight * perceptual
+        return total, {"reconstruction": pixels.detach(), "perceptual": perceptual.detach()}
