@@ -16,7 +16,6 @@ help:
 # Reinstalled when pyproject.toml changes: entry points are only found after installing.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[st,test]'
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Progress of a run: in a terminal live, elsewhere a line when a stage begins and one when it ends."""
+"""Progress of a run: in a terminal live, elsewhere a line when a training begins and one when a stage ends."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RunDisplay:
     def started(self, stage: Stage) -> None:
         """A stage begins."""
         self._running[stage.key] = (stage, time.monotonic())
-        if self._live is None:
+        if self._live is None and stage.training is not None:
             self._console.print(Text(f"{self._counter()} {stage.label} …"))
 
     def ended(self, stage: Stage, outcome: StageOutcome) -> None:

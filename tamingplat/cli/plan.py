@@ -80,7 +80,11 @@ def _print_table(planned: Planned) -> None:
         cached += there
         size = plan.parameters.get(stage.key)
         table.add_row(
-            stage.kind, Text(stage.label), "" if size is None else count(size), stage.key[:10], "cached" if there else "to do",
+            stage.kind,
+            Text(stage.label),
+            "" if size is None else count(size),
+            stage.key[:10],
+            "cached" if there else "to do",
             style="dim" if there else "",
         )
     console.print(table)

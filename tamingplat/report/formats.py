@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tamingplat.report.summary import Value
 
 
@@ -12,8 +14,8 @@ def number(value: float, digits: int = 4) -> str:
     magnitude = abs(value)
     if magnitude >= 10**6 or magnitude < 10**-3:
         return f"{value:.{digits - 1}g}"
-    whole = len(str(int(magnitude)))
-    return f"{value:.{max(0, digits - whole)}f}"
+    leading = math.floor(math.log10(magnitude))
+    return f"{value:.{max(0, digits - 1 - leading)}f}"
 
 
 def with_error(value: Value | None, digits: int = 4) -> str:

@@ -78,7 +78,9 @@ class Builder:
         return cast(FeatureExtractor, self._plain(resolved))
 
     def conditioner(self, resolved: ResolvedComponent, info: DatasetInfo) -> Conditioner:
-        return self._keep(resolved, repr(info), lambda: self.load_class(resolved)(resolved.config, self.parts(resolved), info))
+        make = self.load_class(resolved)
+        built = self._keep(resolved, repr(info), lambda: make(resolved.config, self.parts(resolved), info))
+        return cast(Conditioner, built)
 
     def tokenizer(self, resolved: ResolvedComponent, info: DatasetInfo) -> Tokenizer:
         """A new tokenizer with random weights from torch's default generator."""

@@ -116,8 +116,8 @@ class _Planner:
         self._check_before()
         cells = tuple(self._cell(cell) for cell in self.manifest.cells)
         references = tuple(self._references(cells))
-        for planned in (*cells, *references):
-            for stage in planned.evaluations:
+        for evaluations in (*(cell.evaluations for cell in cells), *(row.evaluations for row in references)):
+            for stage in evaluations:
                 self._add(stage)
         for cell in cells:
             for trained in (cell.tokenizer, cell.prior, cell.samples):
@@ -241,8 +241,12 @@ class _Planner:
             builder, cell.dataset, resolved, cell.tokenizer_seed, self.manifest.evaluate.split, resolved.train
         )
         if stage.key not in self._skeletons:
-            with torch.device("meta"):
-                self._skeletons[stage.key] = builder.tokenizer(resolved, info)
+            try:
+                with torch.device("meta"):
+                    self._skeletons[stage.key] = builder.tokenizer(resolved, info)
+            except TamingplatError as error:
+                refusals.append(f"{resolved.component.reference}: {error}")
+                return None, None
         skeleton = self._skeletons[stage.key]
         self.parameters[stage.key] = sum(parameter.numel() for parameter in skeleton.parameters())
         return stage, skeleton.code_space(info.image_size)

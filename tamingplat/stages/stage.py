@@ -45,7 +45,8 @@ class StageContext:
 
     @property
     def device(self) -> torch.device:
-        return self.accelerator.device
+        device: torch.device = self.accelerator.device
+        return device
 
     @property
     def is_main(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
 
 
 def process_count() -> int:
@@ -12,9 +14,28 @@ def process_count() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """Every process's loss depends on every process's summand, so that gradients are summed just as values are."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+
 def sum_over_processes(value: Tensor) -> Tensor:
     """The sum of each process's tensor; gradients flow back to every process's own."""
-    return all_reduce(value) if process_count() > 1 else value  # type: ignore[no-untyped-call]
+    if process_count() == 1:
+        return value
+    total: Tensor = _SumOverProcesses.apply(value)
+    return total
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
