@@ -1,0 +1,1 @@
+"""Datasets of images through Hugging Face ``datasets``: Parquet files, folders of image files, and the hub."""
