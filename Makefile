@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STORE ?= store
 
-.PHONY: help quickstart test lint types imports unit gpu-check benchmarks clean
+.PHONY: help quickstart test lint types imports unit gpu-check profile clean
 
 help:
 	@echo "make quickstart   set up, then train, sample, measure and compare the models of experiments/quickstart.toml"
 	@echo "make test         set up, then lint, type-check and run all tests"
 	@echo "make gpu-check    set up, then the checks that need an accelerator (skipped without one)"
-	@echo "make benchmarks   set up, then reprint the ratios in experiments/benchmarks/README.md"
+	@echo "make profile      the share of loading and logging in every training of the quickstart's store"
 	@echo "make clean        delete the environment and the caches; results in $(STORE)/ stay"
 
 # Reinstalled when pyproject.toml changes: entry points are only found after installing.
@@ -41,8 +41,8 @@ unit: $(VENV)/installed
 gpu-check: $(VENV)/installed
 	$(BIN)/python -m pytest -m gpu -s tests/gpu
 
-benchmarks: $(VENV)/installed
-	$(BIN)/python experiments/benchmarks/sampling.py
+profile: $(VENV)/installed
+	$(BIN)/python experiments/benchmarks/profile.py $(STORE)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -38,6 +38,7 @@ class RunDisplay:
         self._read = read
         self._done = 0
         self._failed = 0
+        self._skipped = 0
         self._running: dict[str, tuple[Stage, float]] = {}
         self._began = time.monotonic()
         self._live: Live | None = None
@@ -51,6 +52,8 @@ class RunDisplay:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live is not None:
             self._live.stop()
+        if self._skipped:
+            self._console.print(Text(f"{self._skipped} stages skipped, because what they need failed", style="red"))
 
     def started(self, stage: Stage) -> None:
         """A stage begins."""
@@ -62,18 +65,21 @@ class RunDisplay:
         """A stage has ended."""
         _, began = self._running.pop(stage.key, (stage, time.monotonic()))
         took = duration(outcome.seconds or time.monotonic() - began)
-        if outcome.status == "done":
-            self._done += 1
-            self._console.print(Text(f"{self._counter()} {stage.label}: {took}"))
-        else:
-            self._failed += 1
-            self._console.print(Text(f"{self._counter()} {stage.label}: {outcome.status}: {outcome.error}", style="red"))
+        match outcome.status:
+            case "done":
+                self._done += 1
+                self._console.print(Text(f"{self._counter()} {stage.label}: {took}"))
+            case "failed":
+                self._failed += 1
+                self._console.print(Text(f"{self._counter()} {stage.label}: failed: {outcome.error}", style="red"))
+            case "skipped":
+                self._skipped += 1
 
     def _counter(self) -> str:
         return f"[{self._cached + self._done}/{self._total}]"
 
     def _render(self) -> RenderableType:
-        finished = self._cached + self._done + self._failed
+        finished = self._cached + self._done + self._failed + self._skipped
         elapsed = time.monotonic() - self._began
         overall = Table.grid(padding=(0, 1))
         overall.add_row(

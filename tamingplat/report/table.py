@@ -104,9 +104,13 @@ def _notes(rows: Sequence[SummaryRow], columns: Sequence[Column]) -> tuple[str, 
         notes.append("one seed: differences between rows cannot be told from noise")
     if any(column.name in row.trained_on for row in rows for column in columns):
         notes.append(f"{TRAINED_ON} the tokenizer was trained on a relative of this metric's network: not to be ranked")
+    reasons: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.reason:
-            notes.append(f"{row.status}: {', '.join(name for name in row.names.values() if name)}: {row.reason}")
+            names = " ".join(row.names[kind] for kind in ("tokenizer", "prior", "ordering", "conditioner") if row.names[kind])
+            reasons.setdefault((row.status, row.reason), []).append(names or row.kind)
+    for (status, reason), names_of_rows in reasons.items():
+        notes.append(f"{status}: {'; '.join(names_of_rows)}: {reason}")
     return tuple(notes)
 
 
