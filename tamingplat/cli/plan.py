@@ -45,7 +45,11 @@ def _as_json(planned: Planned) -> dict[str, Any]:
             for stage in plan.stages.values()
         ],
         "cells": [
-            {**cell.cell.labels, "status": "refused" if cell.refusals else "possible", "reason": "; ".join(cell.refusals)}
+            {
+                **cell.cell.labels,
+                "status": "refused" if cell.refusals else "possible",
+                "reason": cell.reason,
+            }
             for cell in plan.cells
         ],
     }
@@ -91,7 +95,7 @@ def _print_table(planned: Planned) -> None:
     console.print(f"{len(plan.cells)} cells; {cached} stages cached, {len(plan.stages) - cached} to do", highlight=False)
     for cell in plan.refused:
         names = ", ".join(str(value) for value in cell.cell.labels.values())
-        for reason in cell.refusals:
-            console.print(Text(f"refused: {names}: {reason}", style="yellow"))
+        for problem in cell.refusals:
+            console.print(Text(f"refused: {names}: {problem}", style="yellow"))
     for note in plan.notes:
         console.print(Text(note, style="dim"))

@@ -37,6 +37,7 @@ def run(
     planned.store.create()
     console = make_console()
     _write_resolved(planned)
+    _check_images(planned)
     failed = _execute(planned, set_ or [], console)
     results = collect_results(planned.plan, planned.store)
     print_comparison(console, [planned], results)
@@ -52,8 +53,19 @@ def _check_cells(planned: Planned, skip_refused: bool) -> None:
     plan, path = planned.plan, planned.manifest.path
     if plan.refused and (not skip_refused or len(plan.refused) == len(plan.cells)):
         remedy = "change the settings, exclude the cell in [matrix], or run the others with --skip-refused"
-        reasons = dict.fromkeys((cell.cell.where, reason) for cell in plan.refused for reason in cell.refusals)
-        raise ProblemsError([Problem(where or str(path), reason, remedy) for where, reason in reasons])
+        refusals = dict.fromkeys(problem for cell in plan.refused for problem in cell.refusals)
+        raise ProblemsError([Problem(problem.where or str(path), problem.what, remedy) for problem in refusals])
+
+
+def _check_images(planned: Planned) -> None:
+    """Look at every image once, unless there is nothing to do or it was done before; corrupt ones end the run here."""
+    from tamingplat.stages import accelerator_of, run_stage
+
+    plan, store = planned.plan, planned.store
+    if plan.missing(store):
+        for check in plan.checks:
+            if store.find(check.kind, check.key) is None:
+                run_stage(plan, check, store, accelerator_of(planned.manifest.runtime, check))
 
 
 def _write_resolved(planned: Planned) -> None:

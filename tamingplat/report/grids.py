@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,9 @@ class Strip:
 
 def draw_strips(strips: Sequence[Strip], path: Path, *, columns: int = 12, title: str = "") -> None:
     """Draw one line of images per strip and write the picture as PNG, beside and then renamed."""
+    # Imported here: only those who draw should wait for it.
+    from matplotlib.figure import Figure
+
     assert strips, "no images to draw"
     size = 0.62
     figure = Figure(figsize=(3.1 + columns * size, 0.5 + len(strips) * size), dpi=110)

@@ -57,25 +57,26 @@ class Builder:
 
     def parts(self, resolved: ResolvedComponent) -> Mapping[str, Any]:
         """What the component's settings refer to, built."""
-        return {field: self._plain(part) for field, part in resolved.parts.items()}
+        return {field: self.plain(part) for field, part in resolved.parts.items()}
 
-    def _plain(self, resolved: ResolvedComponent) -> Any:
+    def plain(self, resolved: ResolvedComponent) -> Any:
+        """A component that is made of its settings and parts alone, kept."""
         return self._keep(resolved, "", lambda: self.load_class(resolved)(resolved.config, self.parts(resolved)))
 
     def dataset(self, resolved: ResolvedComponent) -> Dataset:
-        return cast(Dataset, self._plain(resolved))
+        return cast(Dataset, self.plain(resolved))
 
     def ordering(self, resolved: ResolvedComponent) -> Ordering:
-        return cast(Ordering, self._plain(resolved))
+        return cast(Ordering, self.plain(resolved))
 
     def sampler(self, resolved: ResolvedComponent) -> Sampler:
-        return cast(Sampler, self._plain(resolved))
+        return cast(Sampler, self.plain(resolved))
 
     def metric(self, resolved: ResolvedComponent) -> Metric:
-        return cast(Metric, self._plain(resolved))
+        return cast(Metric, self.plain(resolved))
 
     def extractor(self, resolved: ResolvedComponent) -> FeatureExtractor:
-        return cast(FeatureExtractor, self._plain(resolved))
+        return cast(FeatureExtractor, self.plain(resolved))
 
     def conditioner(self, resolved: ResolvedComponent, info: DatasetInfo) -> Conditioner:
         make = self.load_class(resolved)

@@ -9,13 +9,15 @@ from typing import Literal
 import torch
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Problem, ProblemsError, TamingplatError
-from tamingplat.interfaces.models import FrozenNetwork, Tokenizer
+from tamingplat.interfaces.models import Tokenizer
 from tamingplat.manifest import Cell, Manifest, ResolvedComponent
 from tamingplat.registry import Registry
 from tamingplat.stages.build import Builder
+from tamingplat.stages.check_dataset import CheckDataset
 from tamingplat.stages.encode import EncodeConditions, EncodeDataset
 from tamingplat.stages.evaluate import EvaluateImages, EvaluatePrior, EvaluateStage, EvaluateTokenizer
 from tamingplat.stages.features import ExtractFeatures, ImageSource, RealImages
+from tamingplat.stages.refusals import cell_refusals, manifest_problems, metric_refusals, refuse
 from tamingplat.stages.sample import Reconstruct, SampleImages
 from tamingplat.stages.stage import Stage
 from tamingplat.stages.train_prior import TrainPrior
@@ -34,11 +36,16 @@ class PlannedCell:
     """
 
     cell: Cell
-    refusals: tuple[str, ...] = ()
+    refusals: tuple[Problem, ...] = ()
     tokenizer: TrainTokenizer | None = None
     prior: TrainPrior | None = None
     samples: SampleImages | None = None
     evaluations: tuple[EvaluateStage, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why it is impossible, in one text."""
+        return "; ".join(problem.what for problem in self.refusals)
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Plan:
         cells: Every combination, also the refused ones.
         references: The rows of real images and of reconstructions.
         parameters: Number of parameters of every stage that trains, by key.
+        checks: What looks at every image before anything runs.
         builder: What builds the components.
         notes: What was left out of the reference rows, and why.
     """
@@ -77,6 +85,7 @@ class Plan:
     cells: tuple[PlannedCell, ...]
     references: tuple[ReferenceRow, ...]
     parameters: Mapping[str, int]
+    checks: tuple[CheckDataset, ...]
     builder: Builder
     notes: tuple[str, ...] = ()
 
@@ -100,7 +109,8 @@ def make_plan(manifest: Manifest, registry: Registry, store: Store) -> Plan:
 
 def planned_keys(manifest: Manifest, registry: Registry, store: Store) -> set[str]:
     """The keys of every stage that a manifest needs: what must not be pruned to keep its results."""
-    return set(make_plan(manifest, registry, store).stages)
+    plan = make_plan(manifest, registry, store)
+    return {*plan.stages, *(check.key for check in plan.checks)}
 
 
 @dataclass
@@ -113,7 +123,8 @@ class _Planner:
     _skeletons: dict[str, Tokenizer] = field(default_factory=dict)
 
     def plan(self) -> Plan:
-        self._check_before()
+        if problems := list(manifest_problems(self.manifest, self.builder, self._splits)):
+            raise ProblemsError(problems)
         cells = tuple(self._cell(cell) for cell in self.manifest.cells)
         references = tuple(self._references(cells))
         for evaluations in (*(cell.evaluations for cell in cells), *(row.evaluations for row in references)):
@@ -123,9 +134,23 @@ class _Planner:
             for trained in (cell.tokenizer, cell.prior, cell.samples):
                 if trained is not None:
                     self._add(trained)
+        datasets = {id(cell.cell.dataset): cell.cell.dataset for cell in cells}.values()
         return Plan(
-            self.manifest, self.stages, cells, references, self.parameters, self.builder, tuple(dict.fromkeys(self.notes))
+            manifest=self.manifest,
+            stages=self.stages,
+            cells=cells,
+            references=references,
+            parameters=self.parameters,
+            checks=tuple(CheckDataset(self.builder, dataset, self._splits) for dataset in datasets),
+            builder=self.builder,
+            notes=tuple(dict.fromkeys(self.notes)),
         )
+
+    @property
+    def _splits(self) -> tuple[str, ...]:
+        """Every split that is read."""
+        evaluate = self.manifest.evaluate
+        return tuple(dict.fromkeys(("train", evaluate.split, evaluate.reference)))
 
     def _add(self, stage: Stage) -> None:
         if stage.key not in self.stages:
@@ -133,76 +158,33 @@ class _Planner:
                 self._add(needed)
             self.stages[stage.key] = stage
 
-    def _check_before(self) -> None:
-        """What makes the whole manifest impossible: data that cannot be read, weights that are not here."""
-        problems: list[Problem] = []
-        evaluate = self.manifest.evaluate
-        datasets = {id(cell.dataset): cell.dataset for cell in self.manifest.cells}.values()
-        for resolved in datasets:
-            where = f"{self.manifest.path}: dataset.{resolved.label}"
-            try:
-                info = self.builder.dataset(resolved).info
-            except ProblemsError as error:
-                problems += [Problem(f"{where}: {problem.where}", problem.what, problem.remedy) for problem in error.problems]
-                continue
-            except TamingplatError as error:
-                problems.append(Problem(where, str(error)))
-                continue
-            for name in dict.fromkeys(("train", evaluate.split, evaluate.reference)):
-                if not info.splits.get(name):
-                    problems.append(
-                        Problem(where, f"has no images in split '{name}'", f"its splits are {', '.join(info.splits) or 'none'}")
-                    )
-        for resolved in self._networks():
-            network = self.builder._plain(resolved)
-            if isinstance(network, FrozenNetwork) and (reason := network.missing()):
-                problems.append(Problem(f"{self.manifest.path}: {resolved.component.reference}", reason))
-        if problems:
-            raise ProblemsError(problems)
-
-    def _networks(self) -> Iterator[ResolvedComponent]:
-        seen: set[int] = set()
-
-        def walk(resolved: ResolvedComponent) -> Iterator[ResolvedComponent]:
-            if id(resolved) in seen:
-                return
-            seen.add(id(resolved))
-            if resolved.component.kind in ("perceptual", "feature_extractor", "classifier"):
-                yield resolved
-            for part in resolved.parts.values():
-                yield from walk(part)
-
-        for cell in self.manifest.cells:
-            for resolved in (cell.tokenizer, cell.prior, cell.ordering, cell.conditioner, cell.sampler):
-                yield from walk(resolved)
-        for metric in self.manifest.metrics:
-            yield from walk(metric)
-
     def _cell(self, cell: Cell) -> PlannedCell:
         evaluate, builder = self.manifest.evaluate, self.builder
         info = builder.dataset(cell.dataset).info
-        refusals: list[str] = []
+        refusals: list[Problem] = []
 
         tokenizer, space = self._tokenizer(cell, info, refusals)
         conditioner_class = builder.load_class(cell.conditioner)
         layout: ConditionLayout = ()
         if reason := conditioner_class.refusal(cell.conditioner.config, info):
-            refusals.append(f"{cell.conditioner.component.reference}: {reason}")
+            refusals.append(refuse(cell.conditioner, reason))
         else:
             layout = builder.conditioner(cell.conditioner, info).layout(info.image_size)
         if tokenizer is None or space is None:
             return PlannedCell(cell, tuple(refusals))
-        refusals += self._prior_refusals(cell, space, layout)
+        refusals += cell_refusals(self.builder, cell, space, layout)
         metrics = list(self.manifest.metrics)
-        refusals += self._metric_refusals(info, evaluate.samples, metrics)
-        if refusals:
+        refusals += metric_refusals(self.builder, metrics, info, samples=evaluate.samples, reference=evaluate.reference)
+        settings = cell.prior.train
+        if settings is None:
+            refusals.append(refuse(cell.prior, "its plugin gives no training settings; set train in its block"))
+        if refusals or settings is None:
             return PlannedCell(cell, tuple(refusals))
 
-        splits = tuple(dict.fromkeys(("train", evaluate.split, evaluate.reference)))
-        codes = EncodeDataset(builder, cell.dataset, tokenizer, splits, cell.tokenizer.views)
-        conditions = EncodeConditions(builder, cell.dataset, cell.conditioner, splits, cell.tokenizer.views) if layout else None
-        settings = cell.prior.train
-        assert settings is not None, f"{cell.prior.component.reference} has no training settings"
+        codes = EncodeDataset(builder, cell.dataset, tokenizer, self._splits, cell.tokenizer.views)
+        conditions = (
+            EncodeConditions(builder, cell.dataset, cell.conditioner, self._splits, cell.tokenizer.views) if layout else None
+        )
         prior = TrainPrior(
             builder=builder,
             codes=codes,
@@ -224,18 +206,18 @@ class _Planner:
         evaluations = tuple(self._evaluations(metrics, cell, codes, prior, samples, info))
         return PlannedCell(cell, (), tokenizer, prior, samples, evaluations)
 
-    def _tokenizer(self, cell: Cell, info: DatasetInfo, refusals: list[str]) -> tuple[TrainTokenizer | None, CodeSpace | None]:
+    def _tokenizer(
+        self, cell: Cell, info: DatasetInfo, refusals: list[Problem]
+    ) -> tuple[TrainTokenizer | None, CodeSpace | None]:
         resolved, builder = cell.tokenizer, self.builder
         if resolved.artifact is not None:
-            refusals.append(
-                f"{resolved.component.reference}: the store holds no imported artifact named '{resolved.artifact}'; "
-                "remove the setting to train the tokenizer"
-            )
+            reason = f"the store holds no imported artifact named '{resolved.artifact}'; remove the setting to train it"
+            refusals.append(refuse(resolved, reason))
             return None, None
         tokenizer_class = builder.load_class(resolved)
         reason = tokenizer_class.refusal(resolved.config, image_size=info.image_size, channels=info.channels)
         if reason:
-            refusals.append(f"{resolved.component.reference}: {reason}")
+            refusals.append(refuse(resolved, reason))
             return None, None
         stage = TrainTokenizer(
             builder, cell.dataset, resolved, cell.tokenizer_seed, self.manifest.evaluate.split, resolved.train
@@ -245,38 +227,11 @@ class _Planner:
                 with torch.device("meta"):
                     self._skeletons[stage.key] = builder.tokenizer(resolved, info)
             except TamingplatError as error:
-                refusals.append(f"{resolved.component.reference}: {error}")
+                refusals.append(refuse(resolved, str(error)))
                 return None, None
         skeleton = self._skeletons[stage.key]
         self.parameters[stage.key] = sum(parameter.numel() for parameter in skeleton.parameters())
         return stage, skeleton.code_space(info.image_size)
-
-    def _prior_refusals(self, cell: Cell, space: CodeSpace, layout: ConditionLayout) -> Iterator[str]:
-        prior = self.builder.load_class(cell.prior)
-        ordering = self.builder.ordering(cell.ordering)
-        sampler = self.builder.sampler(cell.sampler)
-        if reason := prior.refusal(space, layout, cell.prior.config):
-            yield f"{cell.prior.component.reference}: {reason}"
-        if reason := ordering.refusal(space):
-            yield f"{cell.ordering.component.reference}: {reason}"
-        if ordering.grouped and not prior.grouped:
-            yield (
-                f"{cell.prior.component.reference}: predicts one position at a time, and "
-                f"{cell.ordering.component.reference} visits several at a step"
-            )
-        if sampler.needs == "any_subset" and prior.visits == "in_order":
-            yield (
-                f"{cell.sampler.component.reference}: needs predictions of any position given any others, and "
-                f"{cell.prior.component.reference} predicts the next position of its order alone"
-            )
-        if reason := sampler.refusal(space, layout, ordering=cell.ordering.component.name):
-            yield f"{cell.sampler.component.reference}: {reason}"
-
-    def _metric_refusals(self, info: DatasetInfo, samples: int, metrics: list[ResolvedComponent]) -> Iterator[str]:
-        reference = info.splits[self.manifest.evaluate.reference]
-        for metric in metrics:
-            if reason := self.builder.metric(metric).refusal(info, samples=samples, reference=reference):
-                yield f"{metric.component.reference}: {reason}"
 
     def _evaluations(
         self,
@@ -322,8 +277,8 @@ class _Planner:
             count = min(evaluate.samples, info.splits[evaluate.split])
             possible = []
             for metric in metrics:
-                if reasons := list(self._metric_refusals(info, count, [metric])):
-                    self.notes.append(f"rows real and reconstruction of {dataset.label}: {reasons[0]}")
+                if reasons := list(metric_refusals(self.builder, [metric], info, samples=count, reference=evaluate.reference)):
+                    self.notes.append(f"rows real and reconstruction of {dataset.label}: {reasons[0].what}")
                 else:
                     possible.append(metric)
             if id(dataset) not in real:

@@ -162,7 +162,7 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     }
     tokenizer, prior, samples = planned.tokenizer, planned.prior, planned.samples
     if planned.refusals or tokenizer is None or prior is None or samples is None:
-        return ResultRow(**names, status="refused", reason="; ".join(planned.refusals))
+        return ResultRow(**names, status="refused", reason=planned.reason)
     status, reason = _status(store, (*planned.evaluations, samples))
     metrics, trained_on = _metrics(store, planned.evaluations, columns, _loss_families(tokenizer))
     cost: dict[str, float] = {

@@ -1,0 +1,88 @@
+"""What is impossible, found before anything runs: for a whole manifest, for a cell, for a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Problem, ProblemsError, TamingplatError
+from tamingplat.interfaces.models import FrozenNetwork
+from tamingplat.manifest import Cell, Manifest, ResolvedComponent
+from tamingplat.stages.build import Builder
+
+_NETWORKS = ("perceptual", "feature_extractor", "classifier")
+
+
+def manifest_problems(manifest: Manifest, builder: Builder, splits: Sequence[str]) -> Iterator[Problem]:
+    """What makes the whole manifest impossible: data that cannot be read, weights that are not here."""
+    for resolved in {id(cell.dataset): cell.dataset for cell in manifest.cells}.values():
+        where = resolved.where or f"{manifest.path}: dataset.{resolved.label}"
+        try:
+            info = builder.dataset(resolved).info
+        except ProblemsError as error:
+            for problem in error.problems:
+                yield Problem(f"{where}: {problem.where}" if problem.where else where, problem.what, problem.remedy)
+            continue
+        except TamingplatError as error:
+            yield Problem(where, str(error))
+            continue
+        for name in splits:
+            if not info.splits.get(name):
+                has = ", ".join(name for name, count in info.splits.items() if count) or "none"
+                yield Problem(where, f"has no images in split '{name}'", f"the splits with images are {has}")
+    for resolved in _networks(manifest):
+        network = builder.plain(resolved)
+        if isinstance(network, FrozenNetwork) and (reason := network.missing()):
+            yield Problem(resolved.where or f"{manifest.path}: {resolved.component.reference}", reason)
+
+
+def _networks(manifest: Manifest) -> Iterator[ResolvedComponent]:
+    """Every network that a component of the manifest refers to, once."""
+    seen: set[int] = set()
+
+    def walk(resolved: ResolvedComponent) -> Iterator[ResolvedComponent]:
+        if id(resolved) in seen:
+            return
+        seen.add(id(resolved))
+        if resolved.kind in _NETWORKS:
+            yield resolved
+        for part in resolved.parts.values():
+            yield from walk(part)
+
+    for cell in manifest.cells:
+        for resolved in cell.components.values():
+            yield from walk(resolved)
+    for metric in manifest.metrics:
+        yield from walk(metric)
+
+
+def refuse(resolved: ResolvedComponent, reason: str) -> Problem:
+    """A component's refusal, with its place in the manifest."""
+    return Problem(resolved.where, f"{resolved.component.reference}: {reason}")
+
+
+def cell_refusals(builder: Builder, cell: Cell, space: CodeSpace, layout: ConditionLayout) -> Iterator[Problem]:
+    """Why prior, ordering and sampler of a cell do not go together on such codes: which of them refuses what."""
+    prior = builder.load_class(cell.prior)
+    ordering = builder.ordering(cell.ordering)
+    sampler = builder.sampler(cell.sampler)
+    if reason := prior.refusal(space, layout, cell.prior.config):
+        yield refuse(cell.prior, reason)
+    if reason := ordering.refusal(space):
+        yield refuse(cell.ordering, reason)
+    if ordering.grouped and not prior.grouped:
+        other = cell.ordering.component.reference
+        yield refuse(cell.prior, f"predicts one position at a time, and {other} visits several at a step")
+    if sampler.needs == "any_subset" and prior.visits == "in_order":
+        other = cell.prior.component.reference
+        yield refuse(cell.sampler, f"needs predictions of any position given any others; {other} predicts only the next one")
+    if reason := sampler.refusal(space, layout, ordering=cell.ordering.component.name):
+        yield refuse(cell.sampler, reason)
+
+
+def metric_refusals(
+    builder: Builder, metrics: Sequence[ResolvedComponent], info: DatasetInfo, *, samples: int, reference: str
+) -> Iterator[Problem]:
+    """Why metrics cannot be computed on ``samples`` images beside the split ``reference``."""
+    for metric in metrics:
+        if reason := builder.metric(metric).refusal(info, samples=samples, reference=info.splits[reference]):
+            yield refuse(metric, reason)
