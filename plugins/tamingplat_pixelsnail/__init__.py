@@ -1,0 +1,1 @@
+"""PixelSNAIL as a prior over codes, causal under any visiting plan."""

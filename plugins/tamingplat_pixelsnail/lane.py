@@ -1,0 +1,171 @@
+"""What decoding remembers of one grid: the columns of visited positions in every layer, and what attention keeps of them.
+
+A column is what all convolutions of the grid's layers read at one position. It depends on codes visited before that position
+alone, so it is final once it was computed, when the position was a target. Its keys and values depend on the position's own
+code too, and are made when that code is known.
+
+Shape letters: B batch, N positions of the grid, K targets, C width, S channels of a column (the first convolution's C, then
+those of every other), T positions visited so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass
+class Lane:
+    """The memory of one grid for a batch of images. Changed in place; a position "N" is none.
+
+    Attributes:
+        table: int64 (N + 1, 8), the neighbours of every position.
+        background: (N, 2), coordinates.
+        kernels: The convolutions' weights as matrices, neighbours first and the position itself last.
+        condition: (B, N or 1, C), or ``None`` without conditions.
+        ready: bool (B,), rows whose condition is known: that of a finer grid waits for the coarser codes.
+        columns: (B, N + 2, S), zero where nothing was visited. The row N is off the grid; the row N + 1 takes what is not kept.
+        keys: For each attention layer (B, heads, key_width, N + 1), visited positions first; the last slot takes what is not
+            kept.
+        values: Likewise (B, heads, N + 1, value_width).
+        filled: int64 (B,), positions visited so far.
+        extent: At least the largest of ``filled``.
+        even: Whether every row has visited ``extent`` positions.
+        pending_columns: (B, K, S − C), the columns of the last targets without what the first convolution reads, their codes,
+            which were not known yet.
+        pending_features: For each attention layer (B, K, C), what their keys and values will be made of.
+    """
+
+    table: Tensor
+    background: Tensor
+    kernels: tuple[Tensor, ...]
+    condition: Tensor | None
+    ready: Tensor
+    columns: Tensor
+    keys: list[Tensor]
+    values: list[Tensor]
+    filled: Tensor
+    extent: int
+    even: bool
+    pending_columns: Tensor
+    pending_features: list[Tensor]
+
+    @property
+    def length(self) -> int:
+        """N, positions of the grid."""
+        return len(self.background)
+
+    def _first_rows(self) -> Tensor:
+        """int64 (B, 1): where each image begins in ``columns`` with its first two dimensions flattened."""
+        B, rows, _ = self.columns.shape
+        return torch.arange(0, B * rows, rows, device=self.columns.device)[:, None]
+
+    def neighbours(self, targets: Tensor) -> Tensor:
+        """The columns around targets (B, K), as (B · K, 8, S); zero off the grid and where nothing was visited yet."""
+        S = self.columns.shape[2]
+        around = self.table[targets] + self._first_rows()[:, :, None]
+        return self.columns.view(-1, S).index_select(0, around.flatten()).view(-1, around.shape[2], S)
+
+    def empty_slots(self) -> Tensor:
+        """bool (B, 1, 1, T): the slots of keys and values up to ``extent`` in which a row has nothing yet."""
+        slots = torch.arange(self.extent, device=self.filled.device)
+        return (slots >= self.filled[:, None])[:, None, None]
+
+    def write(self, positions: Tensor, embedded: Tensor, memory: Sequence[tuple[Tensor, Tensor]], *, whole: bool) -> None:
+        """Keep the pending columns whose positions were visited.
+
+        Args:
+            positions: int64 (B, K), the pending positions, N where one was not visited.
+            embedded: (B, K, C), their codes.
+            memory: Their keys (B, heads, K, key_width) and values (B, heads, K, value_width) for each attention layer.
+            whole: Whether all of them were visited in every row.
+        """
+        B, K = positions.shape
+        N, S = self.length, self.columns.shape[2]
+        column = torch.cat([embedded, self.pending_columns], dim=-1).to(self.columns.dtype)
+        places = positions if whole else torch.where(positions < N, positions, N + 1)
+        self.columns.view(-1, S).index_copy_(0, (places + self._first_rows()).flatten(), column.flatten(0, 1))
+        if whole and self.even:
+            for kept, kept_values, (keys, values) in zip(self.keys, self.values, memory, strict=True):
+                kept[:, :, :, self.extent : self.extent + K] = keys.transpose(2, 3)
+                kept_values[:, :, self.extent : self.extent + K] = values
+            self.filled = self.filled + K
+        else:
+            visited = positions < N
+            row = torch.arange(B, device=positions.device)[:, None]
+            slots = torch.where(visited, self.filled[:, None] + visited.cumsum(1) - 1, N)
+            for kept, kept_values, (keys, values) in zip(self.keys, self.values, memory, strict=True):
+                kept[row, :, :, slots] = keys.transpose(1, 2).to(kept.dtype)
+                kept_values[row, :, slots] = values.transpose(1, 2).to(kept_values.dtype)
+            self.filled = self.filled + visited.sum(1)
+            self.even = False
+        self.extent = min(self.extent + K, N)
+
+    def select(self, rows: Tensor) -> Self:
+        """The memory of some rows, int64 (B',)."""
+        return replace(
+            self,
+            condition=None if self.condition is None else self.condition[rows],
+            ready=self.ready[rows],
+            columns=self.columns[rows],
+            keys=[keys[rows] for keys in self.keys],
+            values=[values[rows] for values in self.values],
+            filled=self.filled[rows],
+            pending_columns=self.pending_columns[rows],
+            pending_features=[features[rows] for features in self.pending_features],
+        ).measured()
+
+    def blank(self, rows: int) -> Self:
+        """A memory like this one for other rows, in which nothing was visited and nothing is pending."""
+
+        def empty(tensor: Tensor) -> Tensor:
+            return tensor.new_zeros(rows, *tensor.shape[1:])
+
+        return replace(
+            self,
+            condition=None if self.condition is None else empty(self.condition),
+            ready=empty(self.ready),
+            columns=empty(self.columns),
+            keys=[empty(keys) for keys in self.keys],
+            values=[empty(values) for values in self.values],
+            filled=empty(self.filled),
+            extent=0,
+            even=True,
+            pending_columns=empty(self.pending_columns),
+            pending_features=[empty(features) for features in self.pending_features],
+        )
+
+    @classmethod
+    def cat(cls, lanes: Sequence[Self], targets: int) -> Self:
+        """The rows of several memories of the same grid, with K = ``targets`` pending positions."""
+        conditions = [lane.condition for lane in lanes if lane.condition is not None]
+
+        def widened(tensor: Tensor) -> Tensor:
+            return F.pad(tensor, (0, 0, 0, targets - tensor.shape[1]))
+
+        return replace(
+            lanes[0],
+            condition=torch.cat(conditions) if conditions else None,
+            ready=torch.cat([lane.ready for lane in lanes]),
+            columns=torch.cat([lane.columns for lane in lanes]),
+            keys=[torch.cat(keys) for keys in zip(*(lane.keys for lane in lanes), strict=True)],
+            values=[torch.cat(values) for values in zip(*(lane.values for lane in lanes), strict=True)],
+            filled=torch.cat([lane.filled for lane in lanes]),
+            pending_columns=torch.cat([widened(lane.pending_columns) for lane in lanes]),
+            pending_features=[
+                torch.cat([widened(features) for features in of_layer])
+                for of_layer in zip(*(lane.pending_features for lane in lanes), strict=True)
+            ],
+        ).measured()
+
+    def measured(self) -> Self:
+        """Itself, with ``extent`` and ``even`` as ``filled`` has them."""
+        filled = self.filled.tolist()
+        self.extent = max(filled, default=0)
+        self.even = min(filled, default=0) == self.extent
+        return self

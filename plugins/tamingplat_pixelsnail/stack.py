@@ -1,0 +1,200 @@
+"""The layers of one grid of codes.
+
+Shape letters: B batch, N positions of the grid, K targets, C width, V vocabulary, P condition tokens, S channels of a column,
+R rows of distinct orders (1 or B).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tamingplat.interfaces import ConditionLayout
+from tamingplat_pixelsnail.config import PixelSNAILConfig
+from tamingplat_pixelsnail.context import Context
+from tamingplat_pixelsnail.geometry import CENTRE, Geometry, background, neighbour_table
+from tamingplat_pixelsnail.lane import Lane
+from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, normal_linear
+from tamingplat_pixelsnail.passes import NEIGHBOURS, ColumnPass, FullPass
+
+
+class Block(nn.Module):
+    """A stack of gated residual layers and one attention layer (Chen et al. 2018, Fig. 4, one repetition)."""
+
+    def __init__(self, config: PixelSNAILConfig, *, conditional: bool) -> None:
+        super().__init__()
+        self.residuals = nn.ModuleList(
+            GatedResidual(config.width, config.dropout, conditional=conditional) for _ in range(config.residual_layers)
+        )
+        self.attention = AttentionLayer(config)
+
+    def forward(self, x: Tensor, here: Pass) -> Tensor:
+        """(B, M, C) to (B, M, C) for the M positions of the pass."""
+        for residual in self.residuals:
+            x = residual(x, here)
+        attended: Tensor = self.attention(x, here)
+        return attended
+
+
+class GridStack(nn.Module):
+    """A distribution over the codes of one grid given conditions, the codes of coarser grids among them.
+
+    Args:
+        grid: Rows and columns.
+        vocab_size: V.
+        layout: The conditions; coarser grids are spatial parts of it.
+        config: Sizes.
+    """
+
+    def __init__(self, grid: tuple[int, int], vocab_size: int, layout: ConditionLayout, config: PixelSNAILConfig) -> None:
+        super().__init__()
+        self.height, self.width = grid
+        self.embedding = nn.Embedding(vocab_size, config.width)
+        self.context = Context(layout, grid, config.width, config.condition_layers) if layout else None
+        self.first = MaskedConv(config.width, config.width, strict=True)
+        self.blocks = nn.ModuleList(Block(config, conditional=bool(layout)) for _ in range(config.layers))
+        self.head = normal_linear(config.width, vocab_size, gain=0.1)
+
+    @property
+    def length(self) -> int:
+        """N, positions of the grid."""
+        return self.height * self.width
+
+    def convolutions(self) -> list[MaskedConv]:
+        """The masked convolutions in the order in which they run."""
+        return [module for module in self.modules() if isinstance(module, MaskedConv)]
+
+    def attentions(self) -> list[AttentionLayer]:
+        """The attention layers in the order in which they run."""
+        return [cast(Block, block).attention for block in self.blocks]
+
+    def geometry(self, steps: Tensor, batch: int, *, sliced: bool = True) -> Geometry:
+        """The masks for visiting steps int64 (R, N)."""
+        return Geometry.of(steps, self.height, self.width, batch=batch, like=self.first.weight, sliced=sliced)
+
+    def _trunk(self, here: Pass) -> Tensor:
+        x = here.enter(self.first)
+        for block in self.blocks:
+            x = block(x, here)
+        return F.elu(x)
+
+    def _condition(self, tokens: Tensor) -> Tensor | None:
+        return None if self.context is None else self.context(tokens)
+
+    def forward(self, codes: Tensor, tokens: Tensor, geometry: Geometry, generator: torch.Generator | None = None) -> Tensor:
+        """Logits of every position given those visited earlier.
+
+        Args:
+            codes: int64 (B, N).
+            tokens: int64 (B, P), the conditions.
+            geometry: The masks of the visiting order.
+            generator: Randomness of dropout, ``None`` for none.
+
+        Returns:
+            (B, N, V).
+        """
+        here = FullPass(geometry, self.embedding(codes), self._condition(tokens), generator=generator)
+        logits: Tensor = self.head(self._trunk(here))
+        return logits
+
+    def lane(self, tokens: Tensor) -> Lane:
+        """An empty memory for images with conditions int64 (B, P)."""
+        weight = self.first.weight
+        B, N = len(tokens), self.length
+        convolutions = self.convolutions()
+        kernels = []
+        for convolution in convolutions:
+            taps = convolution.weight.permute(2, 3, 1, 0).flatten(0, 1)
+            used = NEIGHBOURS if convolution.strict else (*NEIGHBOURS, CENTRE)
+            kernels.append(taps[list(used)].flatten(0, 1))
+        S = sum(convolution.inputs for convolution in convolutions)
+        attentions = self.attentions()
+        return Lane(
+            table=neighbour_table(self.height, self.width, weight.device),
+            background=background(self.height, self.width, weight),
+            kernels=tuple(kernels),
+            condition=self._condition(tokens),
+            ready=torch.ones(B, dtype=torch.bool, device=weight.device),
+            columns=weight.new_zeros(B, N + 2, S),
+            keys=[weight.new_zeros(B, layer.heads, layer.key_width, N + 1) for layer in attentions],
+            values=[weight.new_zeros(B, layer.heads, N + 1, layer.value_width) for layer in attentions],
+            filled=torch.zeros(B, dtype=torch.int64, device=weight.device),
+            extent=0,
+            even=True,
+            pending_columns=weight.new_zeros(B, 0, S - self.first.inputs),
+            pending_features=[weight.new_zeros(B, 0, self.first.outputs) for _ in attentions],
+        )
+
+    def refresh(self, lane: Lane, tokens: Tensor, rows: Tensor) -> None:
+        """Compute the condition of rows, bool (B,), whose coarser codes have become known."""
+        condition = self._condition(tokens)
+        if condition is not None and lane.condition is not None:
+            lane.condition = torch.where(rows[:, None, None], condition, lane.condition)
+        lane.ready = lane.ready | rows
+
+    def advance(self, lane: Lane, codes: Tensor, positions: Tensor, *, whole: bool) -> None:
+        """Remember pending targets that have been visited since.
+
+        Args:
+            lane: The memory, changed in place.
+            codes: int64 (B, N).
+            positions: int64 (B, K), the pending targets, N where one was not visited.
+            whole: Whether all were visited in every row.
+        """
+        index = positions if whole else positions.clamp(max=self.length - 1)
+        known = codes.gather(1, index)
+        embedded = self.embedding(known if whole else torch.where(positions < self.length, known, 0))
+        around = lane.background[index]
+        memory = [
+            attention.remember(features, embedded, around)
+            for attention, features in zip(self.attentions(), lane.pending_features, strict=True)
+        ]
+        lane.write(positions, embedded, memory, whole=whole)
+
+    def predict(self, lane: Lane, targets: Tensor) -> Tensor:
+        """Logits (B, K, V) of targets int64 (B, K), N for none, which become the memory's pending ones."""
+        here = ColumnPass(lane, targets)
+        x = self._trunk(here)
+        lane.pending_columns = torch.cat(here.columns, dim=-1)
+        lane.pending_features = here.features
+        logits: Tensor = self.head(x)
+        return logits
+
+    def recompute(self, codes: Tensor, tokens: Tensor, steps: Tensor, visited: Tensor, targets: Tensor) -> tuple[Tensor, Lane]:
+        """Logits of targets by one pass over the whole grid, and the memory from which decoding goes on.
+
+        Args:
+            codes: int64 (B, N), 0 where not visited.
+            tokens: int64 (B, P).
+            steps: int64 (B, N), the step at which each position is visited; for the targets the next one.
+            visited: bool (B, N).
+            targets: int64 (B, K), N for none.
+
+        Returns:
+            Logits (B, K, V) and the memory.
+        """
+        B = len(targets)
+        embedded = self.embedding(codes)
+        here = FullPass(self.geometry(steps, B, sliced=False), embedded, self._condition(tokens), record=True)
+        x = self._trunk(here)
+
+        index = targets.clamp(max=self.length - 1)[:, :, None]
+
+        def at_targets(features: Tensor) -> Tensor:
+            return features.gather(1, index.expand(-1, -1, features.shape[2]))
+
+        lane = self.lane(tokens)
+        columns = torch.cat([embedded, *here.columns], dim=-1) * visited[:, :, None]
+        lane.columns[:, : self.length] = columns
+        # Visited positions come first, in any order; what follows them is not read.
+        first = (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
+        for kept, kept_values, (keys, values) in zip(lane.keys, lane.values, here.memory, strict=True):
+            kept[..., : self.length] = keys.gather(2, first.expand_as(keys)).transpose(2, 3)
+            kept_values[:, :, : self.length] = values.gather(2, first.expand_as(values))
+        lane.filled = visited.sum(1)
+        lane.pending_columns = at_targets(torch.cat(here.columns, dim=-1)).to(lane.columns.dtype)
+        lane.pending_features = [at_targets(features).to(lane.columns.dtype) for features in here.features]
+        return self.head(at_targets(x)), lane.measured()

@@ -1,0 +1,140 @@
+"""What PixelSNAIL remembers of the visited positions of all grids.
+
+Shape letters: B batch, N code positions, T visited, K targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tamingplat.interfaces.models import PriorState
+from tamingplat_pixelsnail.lane import Lane
+
+NEVER = torch.iinfo(torch.int64).max
+"""The step of a position that was not visited yet."""
+
+
+class Arrivals(NamedTuple):
+    """Which of the last targets have been visited since.
+
+    Attributes:
+        anywhere: Whether any was.
+        mask: bool (B, K), which; ``None`` for all of them in every row.
+    """
+
+    anywhere: bool
+    mask: Tensor | None
+
+
+@dataclass
+class PixelSNAILState(PriorState):
+    """A prefix of the visited positions, and the columns of the last targets.
+
+    Attributes:
+        lengths: int64 (B,), how many positions each row has visited.
+        steps: int64 (B, N + 1), for each visited position how many were visited before its step began, and ``NEVER`` for
+            others. Positions of one step have the same number; later steps have larger ones. The last column takes what is not
+            kept.
+        targets: int64 (B, K), the positions last predicted; N for none.
+        lanes: The memory of each grid that is being visited.
+        common: How many positions every row has visited, where that is known to be one number.
+    """
+
+    lengths: Tensor
+    steps: Tensor
+    targets: Tensor
+    lanes: dict[int, Lane]
+    common: int | None = None
+
+    @classmethod
+    def empty(cls, batch: int, length: int, device: torch.device) -> Self:
+        """Nothing visited."""
+        return cls(
+            torch.zeros(batch, dtype=torch.int64, device=device),
+            torch.full((batch, length + 1), NEVER, device=device),
+            torch.zeros(batch, 0, dtype=torch.int64, device=device),
+            {},
+            common=0,
+        )
+
+    def newly_visited(self, visited: Tensor, lengths: Tensor | None) -> Arrivals | None:
+        """Which of the last targets have been visited since, if that is all that has.
+
+        Args:
+            visited: int64 (B, T), in visiting order.
+            lengths: int64 (B,); all T where ``None``.
+
+        Returns:
+            Those; ``None`` where other positions were visited too, whose columns this state lacks.
+        """
+        K = self.targets.shape[1]
+        T = visited.shape[1]
+        if lengths is None and self.common is not None:
+            if self.common == T:
+                return Arrivals(False, None)
+            if self.common + K == T and torch.equal(visited[:, self.common :], self.targets):
+                return Arrivals(True, None)
+        index = self.lengths[:, None] + torch.arange(K, device=visited.device)
+        counts = torch.full_like(self.lengths, T) if lengths is None else lengths
+        if T:
+            after = torch.where(index < counts[:, None], visited.gather(1, index.clamp(max=T - 1)), -1)
+        else:
+            after = torch.full_like(index, -1)
+        mask = (after[:, :, None] == self.targets[:, None, :]).any(1)
+        complete = (mask.sum(1) == counts - self.lengths).all()
+        # One transfer from the device for all three.
+        known, anywhere, everywhere = torch.stack([complete, mask.any(), mask.all()]).tolist()
+        return Arrivals(anywhere, None if everywhere and anywhere else mask) if known else None
+
+    def visit(self, arrivals: Arrivals) -> None:
+        """Count the targets that were visited, as one step."""
+        K = self.targets.shape[1]
+        begins = self.lengths[:, None].expand(-1, K)
+        if arrivals.mask is None:
+            self.steps.scatter_(1, self.targets, begins)
+            self.lengths = self.lengths + K
+            self.common = None if self.common is None else self.common + K
+        else:
+            self.steps.scatter_(1, torch.where(arrivals.mask, self.targets, self.steps.shape[1] - 1), begins)
+            self.lengths = self.lengths + arrivals.mask.sum(1)
+            self.common = None
+
+    def measured(self) -> Self:
+        """Itself, with ``common`` as ``lengths`` have it."""
+        lengths = set(self.lengths.tolist())
+        self.common = lengths.pop() if len(lengths) == 1 else None
+        return self
+
+    def select(self, rows: Tensor) -> Self:
+        """See ``PriorState``."""
+        return type(self)(
+            self.lengths[rows],
+            self.steps[rows],
+            self.targets[rows],
+            {grid: lane.select(rows) for grid, lane in self.lanes.items()},
+        ).measured()
+
+    @classmethod
+    def cat(cls, states: Sequence[Self]) -> Self:
+        """See ``PriorState``."""
+        K = max(state.targets.shape[1] for state in states)
+        N = states[0].steps.shape[1] - 1
+        targets = [F.pad(state.targets, (0, K - state.targets.shape[1]), value=N) for state in states]
+        lanes: dict[int, Lane] = {}
+        for grid in sorted({grid for state in states for grid in state.lanes}):
+            model = next(state.lanes[grid] for state in states if grid in state.lanes)
+            lanes[grid] = type(model).cat(
+                [state.lanes[grid] if grid in state.lanes else model.blank(len(state.lengths)) for state in states], K
+            )
+        return cls(
+            torch.cat([state.lengths for state in states]),
+            torch.cat([state.steps for state in states]),
+            torch.cat(targets),
+            lanes,
+        ).measured()
