@@ -39,6 +39,11 @@ class AccelerateExecutor(Executor):
         self._alone = {**device, **thread_variables(threads * self._processes)}
         self._stop_seconds = config.stop_seconds
 
+    @property
+    def processes(self) -> int:
+        """See ``Executor``."""
+        return self._processes
+
     def run(self, tasks: Sequence[StageTask], *, started: Callable[[str], None]) -> Generator[StageOutcome, None, None]:
         """See ``Executor.run``."""
         return run_processes(tasks, [self._launch], started=started, stop_seconds=self._stop_seconds)

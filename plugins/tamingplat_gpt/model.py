@@ -122,6 +122,7 @@ class GPT(Prior):
         *,
         lengths: Tensor | None = None,
         state: PriorState | None = None,
+        sizes: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueState]:
         """Logits (B, 1, V) of the next position, at least float32, and the state of all that is visited; without gradients.
 

@@ -58,8 +58,9 @@ def _as_json(planned: Planned) -> dict[str, Any]:
 def _print_commands(planned: Planned, overrides: list[str]) -> None:
     from tamingplat.stages import Request
 
-    request = Request(planned.manifest.path, planned.store.root, tuple(overrides))
-    for stage in planned.plan.missing(planned.store):
+    request = Request(planned.manifest.path.absolute(), planned.store.root.absolute(), tuple(overrides))
+    checks = [check for check in planned.plan.checks if planned.store.find(check.kind, check.key) is None]
+    for stage in (*checks, *planned.plan.missing(planned.store)):
         typer.echo(shlex.join(request.command(stage)))
 
 

@@ -32,6 +32,25 @@ def store_path(store: Path | None) -> Path:
     return store or Path(os.environ.get("TAMINGPLAT_STORE") or "store")
 
 
+def check_published(manifest: Manifest) -> None:
+    """Read every table of published figures, so that a wrong one is found before anything runs.
+
+    Raises:
+        ProblemsError: Something is wrong with them, all of it.
+    """
+    from tamingplat.interfaces import Problem, ProblemsError
+    from tamingplat.report import load_published
+
+    problems: list[Problem] = []
+    for path in manifest.compare_with:
+        try:
+            load_published(path)
+        except ProblemsError as error:
+            problems += error.problems
+    if problems:
+        raise ProblemsError(problems)
+
+
 @dataclass(frozen=True)
 class Planned:
     """A manifest, loaded and planned."""
@@ -51,6 +70,7 @@ def load(manifest: Path, overrides: Sequence[str] | None) -> tuple[Registry, Man
     loaded = load_manifest(manifest, registry, overrides or ())
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    check_published(loaded)
     return registry, loaded
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tamingplat.cli.request import ManifestArgument, Planned, SetOption, StoreOption, plan_manifest
-from tamingplat.interfaces import Problem, ProblemsError
+from tamingplat.interfaces import Problem, ProblemsError, TamingplatError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,17 +27,17 @@ def run(
     """Train, sample, measure and compare what a manifest names. What is in the store is not computed again."""
     from tamingplat.cli.compare import print_comparison
     from tamingplat.cli.console import make_console
-    from tamingplat.engine import resolve_device
     from tamingplat.stages import collect_results, use_threads
 
+    if grids is not None and grids.is_dir():
+        raise TamingplatError(f"--grids {grids}: is a folder; name a PNG file")
     planned = plan_manifest(manifest, store, set_)
     _check_cells(planned, skip_refused)
-    resolve_device(planned.manifest.runtime.device)
     use_threads(planned.manifest.runtime.threads)
     planned.store.create()
     console = make_console()
     _write_resolved(planned)
-    _check_images(planned)
+    _check_images(planned, console)
     failed = _execute(planned, set_ or [], console)
     results = collect_results(planned.plan, planned.store)
     print_comparison(console, [planned], results)
@@ -50,14 +50,21 @@ def run(
 
 
 def _check_cells(planned: Planned, skip_refused: bool) -> None:
+    """All that stands against running: impossible cells, and what the device or the executor cannot do."""
+    from tamingplat.stages import runtime_problems
+
     plan, path = planned.plan, planned.manifest.path
+    problems: list[Problem] = []
     if plan.refused and (not skip_refused or len(plan.refused) == len(plan.cells)):
         remedy = "change the settings, exclude the cell in [matrix], or run the others with --skip-refused"
         refusals = dict.fromkeys(problem for cell in plan.refused for problem in cell.refusals)
-        raise ProblemsError([Problem(problem.where or str(path), problem.what, remedy) for problem in refusals])
+        problems += [Problem(problem.where or str(path), problem.what, remedy) for problem in refusals]
+    problems += dict.fromkeys(runtime_problems(planned.manifest, plan.builder, plan.trained))
+    if problems:
+        raise ProblemsError(problems)
 
 
-def _check_images(planned: Planned) -> None:
+def _check_images(planned: Planned, console: Console) -> None:
     """Look at every image once, unless there is nothing to do or it was done before; corrupt ones end the run here."""
     from tamingplat.stages import accelerator_of, run_stage
 
@@ -65,15 +72,19 @@ def _check_images(planned: Planned) -> None:
     if plan.missing(store):
         for check in plan.checks:
             if store.find(check.kind, check.key) is None:
+                console.print(f"{check.label} …")
                 run_stage(plan, check, store, accelerator_of(planned.manifest.runtime, check))
 
 
 def _write_resolved(planned: Planned) -> None:
     from tamingplat.manifest import write_resolved
+    from tamingplat.store import content_key
 
     folder = planned.store.root / "manifests"
     folder.mkdir(parents=True, exist_ok=True)
-    write_resolved(planned.manifest, folder / f"{planned.manifest.name}.resolved.json")
+    # Under a name of its content: another manifest of this name, or one with --set, replaces nothing.
+    digest = content_key(planned.manifest.resolved())[:12]
+    write_resolved(planned.manifest, folder / f"{planned.manifest.name}-{digest}.resolved.json")
 
 
 def _execute(planned: Planned, overrides: list[str], console: Console) -> bool:
@@ -83,7 +94,7 @@ def _execute(planned: Planned, overrides: list[str], console: Console) -> bool:
 
     plan, store = planned.plan, planned.store
     missing = plan.missing(store)
-    request = Request(planned.manifest.path, store.root, tuple(overrides))
+    request = Request(planned.manifest.path.absolute(), store.root.absolute(), tuple(overrides))
     display = RunDisplay(
         console,
         total=len(plan.stages),
@@ -95,7 +106,7 @@ def _execute(planned: Planned, overrides: list[str], console: Console) -> bool:
         with display:
             outcomes = execute(
                 plan,
-                planned.registry,
+                plan.builder.executor(planned.manifest.executor),
                 store,
                 request,
                 accelerator=lambda stage: accelerator_of(planned.manifest.runtime, stage),

@@ -23,7 +23,7 @@ def stage(
     from tamingplat.stages import accelerator_of, describe_error, run_stage, use_threads
 
     planned = plan_manifest(Path(manifest), store, set_)
-    wanted = [stage for stage in planned.plan.stages.values() if stage.key.startswith(key)]
+    wanted = [stage for stage in (*planned.plan.checks, *planned.plan.stages.values()) if stage.key.startswith(key)]
     if len(wanted) != 1:
         found = "no stage" if not wanted else f"{len(wanted)} stages"
         raise TamingplatError(f"{manifest}: {found} with a key that begins with {key!r}; `tamingplat plan --json` lists them")

@@ -1,7 +1,8 @@
 """How anything is trained: one Accelerate loop for every tokenizer and every prior. Knows no plugin."""
 
 from tamingplat.engine.batches import TrainingData
-from tamingplat.engine.devices import available_devices, device_name, make_accelerator, resolve_device
+from tamingplat.engine.clock import PeakMemory
+from tamingplat.engine.devices import available_devices, check_training, device_name, make_accelerator, resolve_device
 from tamingplat.engine.errors import CheckpointMismatchError, EngineWarning, TrainingDivergedError
 from tamingplat.engine.fitting import fit_tokenizer
 from tamingplat.engine.loop import train
@@ -13,12 +14,14 @@ __all__ = [
     "CheckpointMismatchError",
     "CurvePoint",
     "EngineWarning",
+    "PeakMemory",
     "Progress",
     "Report",
     "TrainingData",
     "TrainingDivergedError",
     "TrainingRecord",
     "available_devices",
+    "check_training",
     "device_name",
     "fit_tokenizer",
     "load_weights",

@@ -106,6 +106,16 @@ def make_accelerator(settings: TrainingSettings | None, device: str = "auto") ->
     return accelerator
 
 
+def check_training(settings: TrainingSettings, device: str, processes: int) -> None:
+    """Refuse, before anything is trained, what ``make_accelerator`` would refuse.
+
+    Raises:
+        TamingplatError: The device is absent or cannot compute in the settings' precision, or the batch cannot be divided.
+    """
+    _check_precision(settings.precision, resolve_device(device))
+    check_division(settings, processes)
+
+
 def check_division(settings: TrainingSettings, processes: int) -> None:
     """Refuse a global batch that the processes and accumulation steps cannot share equally.
 

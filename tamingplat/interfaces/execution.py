@@ -58,6 +58,11 @@ class Executor(ABC):
         self.config = config
         self.parts = parts
 
+    @property
+    def processes(self) -> int:
+        """How many processes train one stage together: batches have to be divisible among them."""
+        return 1
+
     @abstractmethod
     def run(self, tasks: Sequence[StageTask], *, started: Callable[[str], None]) -> Generator[StageOutcome, None, None]:
         """Run every task and yield its outcome as it ends; call ``started(key)`` when one begins.

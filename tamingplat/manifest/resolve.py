@@ -264,6 +264,8 @@ class Resolver:
                 whole = False
             else:
                 parts[part_name(marked.path)] = outcome.component
+                # What a result is called must not depend on what a block is called.
+                return marked.value.model_copy(update={"use": outcome.component.component.name})
             return marked.value
 
         config = change_marked(checked.partial, change)

@@ -87,10 +87,13 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
     for row in rows:
         variant = row.components.get(table.axis, "")
         column = next((name for name in row.metrics if name.split(" (")[0] == table.metric), None)
-        if row.kind != table.of or column is None or variant not in table.variants():
+        if row.kind != table.of or row.status != "done" or column is None or variant not in table.variants():
             continue
-        setting = (*(row.names[kind] for kind in kinds), str(row.tokenizer_seed))
+        setting = (row.manifest, *(row.names[kind] for kind in kinds), str(row.tokenizer_seed))
         label = ", ".join(row.names[kind] for kind in varying) or row.names["dataset"]
+        if variant in lines.get(setting, OurLine("", {})).values:
+            # Another block of the same component: a line of its own, which says which block it is.
+            setting, label = (*setting, row.names[table.axis]), f"{label}, {row.names[table.axis]}"
         line = lines.setdefault(setting, OurLine(label, {}))
         value = row.metrics[column]
         line.values[variant] = (value.mean, value.standard_error)

@@ -32,6 +32,7 @@ class SummaryRow:
 
     Attributes:
         kind: ``cell``, ``real`` or ``reconstruction``.
+        manifest: Name of the manifest that asks for it, the first of several.
         names: Names in the manifest by kind of component; empty where a row has none.
         components: Installed components by kind.
         tokenizer_seed: Of the tokenizer.
@@ -43,6 +44,7 @@ class SummaryRow:
     """
 
     kind: str
+    manifest: str
     names: dict[str, str]
     components: dict[str, str]
     tokenizer_seed: int | None
@@ -64,10 +66,14 @@ def over_seeds(values: Sequence[float]) -> Value:
 
 
 def summarise(results: Results) -> list[SummaryRow]:
-    """One line per combination, in the order of the manifest; reference rows last."""
+    """One line per combination, in the order of the manifest; reference rows last.
+
+    Rows of one name in different manifests are different lines unless the same content is behind them.
+    """
     groups: dict[tuple[object, ...], list[ResultRow]] = {}
     for row in results.rows:
-        groups.setdefault((row.kind, *(_name(row, kind) for kind in KINDS), row.tokenizer_seed), []).append(row)
+        names = (row.manifest, *(_name(row, kind) for kind in KINDS), row.tokenizer_seed)
+        groups.setdefault((row.kind, row.group or names), []).append(row)
     return [_summary(rows) for rows in groups.values()]
 
 
@@ -86,19 +92,24 @@ def _summary(rows: Sequence[ResultRow]) -> SummaryRow:
     first = rows[0]
     unfinished = [row for row in rows if row.status != "done"]
 
-    def gather(numbers: Sequence[dict[str, float]]) -> dict[str, Value]:
-        names = dict.fromkeys(name for numbers_of_seed in numbers for name in numbers_of_seed)
-        return {name: over_seeds([values[name] for values in numbers if name in values]) for name in names}
+    def gather(numbers: Sequence[dict[str, float]], sources: Sequence[dict[str, str]]) -> dict[str, Value]:
+        gathered: dict[str, dict[str, float]] = {}
+        for seed, (values, origins) in enumerate(zip(numbers, sources, strict=True)):
+            for name, value in values.items():
+                # One measurement that several rows share, of their tokenizer say, counts once.
+                gathered.setdefault(name, {})[origins.get(name, str(seed))] = value
+        return {name: over_seeds(list(values.values())) for name, values in gathered.items()}
 
     return SummaryRow(
         kind=first.kind,
+        manifest=first.manifest,
         names={kind: _name(first, kind) for kind in KINDS},
         components=first.components,
         tokenizer_seed=first.tokenizer_seed,
         seeds=tuple(row.seed for row in rows if row.seed is not None and row.status == "done"),
         status=unfinished[0].status if unfinished else "done",
         reason=unfinished[0].reason if unfinished else "",
-        metrics=gather([row.metrics for row in rows]),
-        cost=gather([row.cost for row in rows]),
-        trained_on=first.trained_on,
+        metrics=gather([row.metrics for row in rows], [row.sources for row in rows]),
+        cost=gather([row.cost for row in rows], [{} for _ in rows]),
+        trained_on=tuple(dict.fromkeys(name for row in rows for name in row.trained_on)),
     )

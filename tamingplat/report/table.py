@@ -55,7 +55,9 @@ def text_table(results: Results, *, wide: bool) -> TextTable:
     costs = [cost for cost in _COSTS if any(cost[0] in row.cost for row in cells)]
     status = wide or any(row.status != "done" for row in rows)
 
-    headings = [*kinds]
+    names = [(row.kind, row.tokenizer_seed, *row.names.values()) for row in rows]
+    colliding = len(set(names)) < len(names)
+    headings = [*(["manifest"] if colliding else []), *kinds]
     if several_tokenizer_seeds:
         headings.append("tokenizer seed")
     headings += [_heading(column) for column in columns] + [heading for _, heading, _, _ in costs]
@@ -64,7 +66,7 @@ def text_table(results: Results, *, wide: bool) -> TextTable:
 
     lines = []
     for row in rows:
-        line = [_row_name(row, kind) for kind in kinds]
+        line = [*([row.manifest] if colliding else []), *(_row_name(row, kind) for kind in kinds)]
         if several_tokenizer_seeds:
             line.append("" if row.tokenizer_seed is None else str(row.tokenizer_seed))
         line += [_metric(row, column) for column in columns]
@@ -72,7 +74,8 @@ def text_table(results: Results, *, wide: bool) -> TextTable:
         if status:
             line.append(row.status)
         lines.append(tuple(line))
-    return TextTable(tuple(headings), tuple(lines), tuple(row.status for row in rows), _notes(rows, columns))
+    notes = tuple(" ".join(note.split("\n")) for note in _notes(rows, columns))
+    return TextTable(tuple(headings), tuple(lines), tuple(row.status for row in rows), notes)
 
 
 def _row_name(row: SummaryRow, kind: str) -> str:
@@ -118,7 +121,7 @@ def rich_table(results: Results, *, wide: bool = False) -> tuple[Table, tuple[st
     """The table for a terminal, and the notes below it."""
     content = text_table(results, wide=wide)
     table = Table(title=results.name, box=box.SIMPLE_HEAD, show_lines=False)
-    names = len([heading for heading in content.headings if heading in KINDS])
+    names = len([heading for heading in content.headings if heading in (*KINDS, "manifest")])
     for index, heading in enumerate(content.headings):
         table.add_column(Text(heading), justify="left" if index < names else "right", overflow="fold")
     for line, status in zip(content.lines, content.statuses, strict=True):
@@ -158,12 +161,13 @@ def to_csv(results: Results) -> str:
     """One line for each cell and seed, every metric and cost a column."""
     metrics = [column.name for column in results.columns]
     costs = list(dict.fromkeys(name for row in results.rows for name in row.cost))
-    names = ["kind", *KINDS, "tokenizer_seed", "seed", "status", "reason"]
+    names = ["manifest", "kind", *KINDS, "tokenizer_seed", "seed", "status", "reason", "trained_on"]
     out = io.StringIO()
     writer = csv.DictWriter(out, [*names, *metrics, *costs], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in results.rows:
-        writer.writerow({**asdict(row), **row.metrics, **row.cost})
+        trained_on = "; ".join(row.trained_on)
+        writer.writerow({**asdict(row), "trained_on": trained_on, **row.metrics, **row.cost})
     return out.getvalue()
 
 
@@ -174,7 +178,7 @@ def to_markdown(results: Results, *, wide: bool = False) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    names = len([heading for heading in content.headings if heading in KINDS])
+    names = len([heading for heading in content.headings if heading in (*KINDS, "manifest")])
     rule = ["---" if index < names else "---:" for index in range(len(content.headings))]
     table = [line(content.headings), line(rule), *(line(cells) for cells in content.lines)]
     return "\n".join([*table, "", *(f"- {note}" for note in content.notes)]) + "\n"
@@ -183,7 +187,7 @@ def to_markdown(results: Results, *, wide: bool = False) -> str:
 def to_latex(results: Results, *, wide: bool = False) -> str:
     """A booktabs table."""
     content = text_table(results, wide=wide)
-    names = len([heading for heading in content.headings if heading in KINDS])
+    names = len([heading for heading in content.headings if heading in (*KINDS, "manifest")])
     alignment = "l" * names + "r" * (len(content.headings) - names)
     body = [" & ".join(_escape_latex(cell) for cell in cells) + r" \\" for cells in content.lines]
     heading = " & ".join(_escape_latex(cell) for cell in content.headings) + r" \\"

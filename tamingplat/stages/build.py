@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 
-from tamingplat.interfaces import ConditionLayout, DatasetInfo, derive_seed
+from tamingplat.interfaces import ConditionLayout, DatasetInfo, Executor, derive_seed
 from tamingplat.interfaces.models import (
     Conditioner,
     Dataset,
@@ -22,6 +23,7 @@ from tamingplat.interfaces.models import (
 from tamingplat.interfaces.spaces import CodeSpace
 from tamingplat.manifest import ResolvedComponent, component_identity
 from tamingplat.registry import Registry
+from tamingplat.stages.shuffled import ShuffledDataset
 from tamingplat.store import canonical_json
 
 Built = TypeVar("Built")
@@ -36,7 +38,8 @@ class Builder:
 
     def __init__(self, registry: Registry, hash_path: Callable[[Path], str]) -> None:
         self._registry = registry
-        self._hash_path = hash_path
+        # Remembered by path: one run sees one content, and a large folder is gone through once.
+        self._hash_path = functools.cache(hash_path)
         self._kept: dict[str, Any] = {}
 
     def identity(self, resolved: ResolvedComponent) -> dict[str, Any]:
@@ -64,13 +67,17 @@ class Builder:
         return self._keep(resolved, "", lambda: self.load_class(resolved)(resolved.config, self.parts(resolved)))
 
     def dataset(self, resolved: ResolvedComponent) -> Dataset:
-        return cast(Dataset, self.plain(resolved))
+        """The dataset, its splits in a fixed random order."""
+        return self._keep(resolved, "shuffled", lambda: ShuffledDataset(cast(Dataset, self.plain(resolved))))
 
     def ordering(self, resolved: ResolvedComponent) -> Ordering:
         return cast(Ordering, self.plain(resolved))
 
     def sampler(self, resolved: ResolvedComponent) -> Sampler:
         return cast(Sampler, self.plain(resolved))
+
+    def executor(self, resolved: ResolvedComponent) -> Executor:
+        return cast(Executor, self.plain(resolved))
 
     def metric(self, resolved: ResolvedComponent) -> Metric:
         return cast(Metric, self.plain(resolved))

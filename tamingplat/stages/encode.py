@@ -37,6 +37,7 @@ def _encode_split(
     length: int,
     vocab_size: int,
     encode: Callable[[dict[str, Tensor]], Tensor],
+    batch_size: int | None = None,
 ) -> None:
     count = dataset.info.splits[split]
     path = context.directory / f"{split}.npy"
@@ -44,7 +45,7 @@ def _encode_split(
         create_array(path, (count, views, length), smallest_integer(vocab_size))
     context.accelerator.wait_for_everyone()
     rows = np.load(path, mmap_mode="r+", allow_pickle=False)
-    batches = [(view, batch) for view in range(views) for batch in context.batches(count)]
+    batches = [(view, batch) for view in range(views) for batch in context.batches(count, batch_size)]
     for number, (view, indices) in enumerate(batches):
         tokens = encode(read_columns(dataset, split, indices, view_address(view)))
         rows[indices.start : indices.stop, view] = tokens.cpu().numpy()
@@ -91,7 +92,8 @@ class EncodeDataset(Stage):
 
         for split in self.splits:
             views = self.views if split == "train" else 1
-            _encode_split(context, dataset, split, views, space.length, space.vocab_size, encode)
+            size = self.tokenizer.tokenizer.encode_batch_size
+            _encode_split(context, dataset, split, views, space.length, space.vocab_size, encode, size)
         return {"grids": [list(grid) for grid in space.grids], "vocab_size": space.vocab_size, "views": self.views}
 
 

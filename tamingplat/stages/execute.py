@@ -13,7 +13,6 @@ from accelerate import Accelerator
 
 from tamingplat.engine import Progress
 from tamingplat.interfaces import Executor, StageOutcome, StageTask
-from tamingplat.registry import Registry
 from tamingplat.stages.failures import read_failure, record_failure
 from tamingplat.stages.plan import Plan
 from tamingplat.stages.run import progress_path, run_stage
@@ -67,16 +66,14 @@ def make_tasks(
 
 def execute(
     plan: Plan,
-    registry: Registry,
+    executor: Executor,
     store: Store,
     request: Request,
     *,
     accelerator: Callable[[Stage], Accelerator],
     started: Callable[[Stage], None],
 ) -> Generator[tuple[Stage, StageOutcome], None, None]:
-    """Run every missing stage with the manifest's executor; outcomes in the order in which stages end."""
-    resolved = plan.manifest.executor
-    executor: Executor = registry.load_class(resolved.component)(resolved.config, plan.builder.parts(resolved))
+    """Run every missing stage; outcomes in the order in which stages end."""
     tasks = make_tasks(plan, plan.missing(store), store, request, accelerator)
     with contextlib.closing(executor.run(tasks, started=lambda key: started(plan.stages[key]))) as outcomes:
         for outcome in outcomes:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Problem, ProblemsError, TamingplatError
+from tamingplat.engine import check_training, resolve_device
+from tamingplat.interfaces import (
+    CodeSpace,
+    ConditionLayout,
+    DatasetInfo,
+    Problem,
+    ProblemsError,
+    TamingplatError,
+    TrainingSettings,
+)
 from tamingplat.interfaces.models import FrozenNetwork
 from tamingplat.manifest import Cell, Manifest, ResolvedComponent
 from tamingplat.stages.build import Builder
+
+TrainedStage = tuple[ResolvedComponent, TrainingSettings]
 
 _NETWORKS = ("perceptual", "feature_extractor", "classifier")
 
@@ -84,5 +95,29 @@ def metric_refusals(
 ) -> Iterator[Problem]:
     """Why metrics cannot be computed on ``samples`` images beside the split ``reference``."""
     for metric in metrics:
-        if reason := builder.metric(metric).refusal(info, samples=samples, reference=info.splits[reference]):
+        try:
+            reason = builder.metric(metric).refusal(info, samples=samples, reference=info.splits[reference])
+        except TamingplatError as error:
+            reason = str(error)
+        if reason:
             yield refuse(metric, reason)
+
+
+def runtime_problems(manifest: Manifest, builder: Builder, trained: Sequence[TrainedStage]) -> Iterator[Problem]:
+    """Why the device or the executor cannot run the trainings of a manifest on this machine."""
+    device = manifest.runtime.device
+    try:
+        resolve_device(device)
+    except TamingplatError as error:
+        yield Problem(f"{manifest.path}: runtime.device", str(error))
+        return
+    try:
+        processes = builder.executor(manifest.executor).processes
+    except TamingplatError as error:
+        yield Problem(manifest.executor.where or f"{manifest.path}: runtime.executor", str(error))
+        return
+    for resolved, settings in trained:
+        try:
+            check_training(settings, device, processes)
+        except TamingplatError as error:
+            yield Problem(resolved.where, str(error))

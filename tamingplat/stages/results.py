@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from tamingplat.stages.evaluate import EvaluateStage
+from tamingplat.stages.evaluate import EvaluateImages, EvaluateStage
 from tamingplat.stages.failures import read_failure
 from tamingplat.stages.plan import Plan, PlannedCell, ReferenceRow
+from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage
 from tamingplat.stages.train_prior import TrainPrior
 from tamingplat.stages.train_tokenizer import TrainTokenizer
-from tamingplat.store import Store
+from tamingplat.store import Store, content_key
 
 Status = Literal["done", "failed", "refused", "missing"]
 
@@ -36,11 +37,14 @@ class ResultRow:
         kind: ``cell``, ``real`` or ``reconstruction``.
         dataset, tokenizer, prior, ordering, conditioner, sampler: Names in the manifest; empty where a row has none.
         components: The installed component behind each name, by kind.
+        manifest: Name of the manifest that asks for it.
+        group: What is the same in all seeds of the row: a hash of the content keys and settings behind it.
         seed: Of the prior and its samples; ``None`` for reference rows.
         tokenizer_seed: Of the tokenizer.
         status: ``done``, ``failed``, ``refused`` or ``missing``.
         reason: Why it is not done.
         metrics: Numbers by column name.
+        sources: The content key of the evaluation that each number comes from: equal keys are one measurement.
         trained_on: Columns whose network, or a relative of it, was in the tokenizer's loss: not to be ranked.
         cost: Numbers by name: parameters, seconds, FLOPs, bytes.
         machine: Host, device and threads of the training and of the sampling.
@@ -55,11 +59,14 @@ class ResultRow:
     conditioner: str = ""
     sampler: str = ""
     components: dict[str, str] = field(default_factory=dict)
+    manifest: str = ""
+    group: str = ""
     seed: int | None = None
     tokenizer_seed: int | None = None
     status: Status = "done"
     reason: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
     cost: dict[str, float] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
@@ -88,20 +95,30 @@ def _record(store: Store, stage: Stage) -> dict[str, Any] | None:
     return None if artifact is None else artifact.details["result"]
 
 
-def _metrics(
+@dataclass
+class _Measured:
+    """The metrics of a row, as they are gathered."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    trained_on: list[str] = field(default_factory=list)
+
+
+def _measured(
     store: Store, evaluations: Iterable[EvaluateStage], columns: dict[str, Column], families: frozenset[str]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    metrics: dict[str, float] = {}
-    trained_on: list[str] = []
+) -> _Measured:
+    found = _Measured()
     for stage in evaluations:
         record = _record(store, stage)
         for item in record["measurements"] if record else ():
-            name = item["name"]
+            # Two blocks of one metric in a manifest: the second is told apart by its block's name.
+            name = f"{item['name']} [{stage.metric.label}]" if item["name"] in found.metrics else item["name"]
             columns.setdefault(name, Column(name, item["unit"], item["better"], item["description"], item["headline"]))
-            metrics[name] = item["value"]
+            found.metrics[name] = item["value"]
+            found.sources[name] = stage.key
             if item["network"] and _families(stage) & families:
-                trained_on.append(name)
-    return metrics, tuple(trained_on)
+                found.trained_on.append(name)
+    return found
 
 
 def _families(stage: EvaluateStage) -> frozenset[str]:
@@ -147,10 +164,32 @@ def _training_cost(store: Store, stage: TrainTokenizer | TrainPrior, name: str) 
 
 
 def join_results(results: Sequence[Results]) -> Results:
-    """The rows of several manifests in one table; a row that several of them ask for occurs once."""
+    """The rows of several manifests in one table. What several of them ask for is one row, with the metrics of all."""
     columns = {column.name: column for one in results for column in one.columns}
-    rows = {repr(asdict(row)): row for one in results for row in one.rows}
+    rows: dict[tuple[object, ...], ResultRow] = {}
+    for row in (row for one in results for row in one.rows):
+        # A refused cell has no group: it stays the row of its manifest.
+        key = (row.kind, row.group or (row.manifest, len(rows)), row.seed)
+        rows[key] = _united(rows[key], row) if key in rows else row
     return Results(", ".join(one.name for one in results), tuple(rows.values()), tuple(columns.values()))
+
+
+def _united(row: ResultRow, other: ResultRow) -> ResultRow:
+    worse = row if row.status != "done" else other
+    return replace(
+        row,
+        metrics={**other.metrics, **row.metrics},
+        sources={**other.sources, **row.sources},
+        trained_on=tuple(dict.fromkeys((*row.trained_on, *other.trained_on))),
+        status=worse.status,
+        reason=worse.reason,
+    )
+
+
+def _group(prior: TrainPrior, samples: SampleImages) -> str:
+    """What a cell is apart from its seed."""
+    identities = [{name: value for name, value in stage.identity().items() if name != "seed"} for stage in (prior, samples)]
+    return content_key({"identities": identities, "inputs": [stage.key for stage in prior.inputs]})
 
 
 def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str, Column]) -> ResultRow:
@@ -158,13 +197,14 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     names: dict[str, Any] = {
         **cell.labels,
         "kind": "cell",
+        "manifest": plan.manifest.name,
         "components": {kind: part.component.name for kind, part in cell.components.items()},
     }
     tokenizer, prior, samples = planned.tokenizer, planned.prior, planned.samples
     if planned.refusals or tokenizer is None or prior is None or samples is None:
         return ResultRow(**names, status="refused", reason=planned.reason)
     status, reason = _status(store, (*planned.evaluations, samples))
-    metrics, trained_on = _metrics(store, planned.evaluations, columns, _loss_families(tokenizer))
+    measured = _measured(store, planned.evaluations, columns, _loss_families(tokenizer))
     cost: dict[str, float] = {
         "tokenizer_parameters": plan.parameters[tokenizer.key],
         "prior_parameters": plan.parameters[prior.key],
@@ -187,31 +227,47 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     artifacts = {"tokenizer": tokenizer.key, "prior": prior.key, "samples": samples.key}
     return ResultRow(
         **names,
+        group=_group(prior, samples),
         status=status,
         reason=reason,
-        metrics=metrics,
-        trained_on=trained_on,
+        metrics=measured.metrics,
+        sources=measured.sources,
+        trained_on=tuple(measured.trained_on),
         cost=cost,
         machine=machine,
         artifacts=artifacts,
     )
 
 
+def _reference_group(reference: ReferenceRow) -> str:
+    """Which images a reference row is about: of which tokenizer or dataset, and how many."""
+    sources = [stage.source for stage in reference.evaluations if isinstance(stage, EvaluateImages)]
+    about = [
+        [source.split, source.count, source.builder.identity(source.dataset)]
+        for source in sources[:1]
+        if not isinstance(source, SampleImages)
+    ]
+    return content_key({"row": reference.kind, "tokenizer": reference.tokenizer and reference.tokenizer.key, "of": about})
+
+
 def _reference_row(plan: Plan, reference: ReferenceRow, store: Store, columns: dict[str, Column]) -> ResultRow:
     tokenizer = reference.tokenizer
     families = _loss_families(tokenizer) if tokenizer else frozenset[str]()
-    metrics, trained_on = _metrics(store, reference.evaluations, columns, families)
+    measured = _measured(store, reference.evaluations, columns, families)
     status, reason = _status(store, reference.evaluations)
     return ResultRow(
         kind=reference.kind,
+        manifest=plan.manifest.name,
+        group=_reference_group(reference),
         dataset=reference.dataset,
         tokenizer=tokenizer.tokenizer.label if tokenizer else "",
         components={"tokenizer": tokenizer.tokenizer.component.name} if tokenizer else {},
         tokenizer_seed=tokenizer.seed if tokenizer else None,
         status=status,
         reason=reason,
-        metrics=metrics,
-        trained_on=trained_on,
+        metrics=measured.metrics,
+        sources=measured.sources,
+        trained_on=tuple(measured.trained_on),
         cost={"tokenizer_parameters": plan.parameters[tokenizer.key]} if tokenizer else {},
         artifacts={"tokenizer": tokenizer.key} if tokenizer else {},
     )

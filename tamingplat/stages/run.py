@@ -47,15 +47,16 @@ def _reporter(path: Path, *, every: float = 0.5) -> Callable[[Progress], None]:
 def run_stage(plan: Plan, stage: Stage, store: Store, accelerator: Accelerator) -> None:
     """Make the artifact of a stage whose inputs are in the store; nothing happens where it exists.
 
+    Where another process is making it, this one waits for that.
+
     Raises:
-        StageBusyError: Another process is making it.
         Exception: Whatever the stage raised; it is recorded first, for the table of results.
     """
     is_main = accelerator.is_main_process
     if not is_main:
         _run_beside(plan, stage, store, accelerator)
         return
-    with store.lock(stage.kind, stage.key) as draft:
+    with store.lock(stage.kind, stage.key, wait=True) as draft:
         if store.find(stage.kind, stage.key) is not None:
             _share_paths(accelerator, None)
             return

@@ -5,7 +5,6 @@ Shape letters: n images, B batch, C/H/W image, N code positions, P condition pos
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,12 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from tamingplat.engine import Progress
+from tamingplat.engine import PeakMemory, Progress, device_name
 from tamingplat.interfaces import derive_seed
 from tamingplat.interfaces.models import Conditioner, Ordering, Prior, Sampler, SampleRequest, Tokenizer
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
-from tamingplat.stages.encode import open_tokens
+from tamingplat.stages.encode import EncodeConditions, open_tokens
 from tamingplat.stages.images import read_columns, to_file, to_model
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.stages.train_prior import TrainPrior, load_prior, visit_plan
@@ -99,6 +98,7 @@ class SampleImages(Stage):
     builder: Builder
     prior: TrainPrior
     sampler: ResolvedComponent
+    conditions: EncodeConditions | None
     count: int
     reference: str
 
@@ -111,13 +111,13 @@ class SampleImages(Stage):
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return (self.prior,)
+        return (self.prior, self.conditions) if self.conditions else (self.prior,)
 
     def identity(self) -> dict[str, Any]:
         return {
             "sampler": self.builder.identity(self.sampler),
             "count": self.count,
-            "conditions_of": self.reference if self.prior.conditions else None,
+            "conditions_of": self.reference if self.conditions else None,
             "seed": self.prior.seed,
         }
 
@@ -125,7 +125,7 @@ class SampleImages(Stage):
         drawing = load_drawing(self.prior, self.sampler, context)
         dataset = context.builder.dataset(self.prior.codes.dataset)
         space, seed = self.prior.space, sampling_seed(self.prior.seed)
-        conditions = open_tokens(context, self.prior.conditions, self.reference) if self.prior.conditions else None
+        conditions = open_tokens(context, self.conditions, self.reference) if self.conditions else None
         if context.is_main:
             height, width = dataset.info.image_size
             shape = (self.count, dataset.info.channels, height, width)
@@ -134,7 +134,8 @@ class SampleImages(Stage):
         context.accelerator.wait_for_everyone()
         codes_file = np.load(context.directory / CODES, mmap_mode="r+", allow_pickle=False)
         images_file = np.load(context.directory / IMAGES, mmap_mode="r+", allow_pickle=False)
-        started, cpu_started = time.perf_counter(), time.process_time()
+        memory = PeakMemory(context.device)
+        started = time.perf_counter()
         batches = context.batches(self.count)
         for number, indices in enumerate(batches):
             with torch.inference_mode():
@@ -149,23 +150,15 @@ class SampleImages(Stage):
         images_file.flush()
         return {
             "seconds": seconds,
-            "cpu_seconds": time.process_time() - cpu_started,
             "images_per_second": self.count / seconds,
             "tokens_per_second": self.count * space.length / seconds,
             "batch_size": context.batch_size,
-            "peak_memory_bytes": peak_memory(context.device),
-            "device": str(context.device),
+            "peak_memory_bytes": memory.read(),
+            "device": device_name(context.device),
             "threads": torch.get_num_threads(),
             "processes": context.accelerator.num_processes,
             "decode_included": True,
         }
-
-
-def peak_memory(device: torch.device) -> int:
-    """Peak memory in bytes: of the accelerator where there is one, else of the process so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -57,10 +57,10 @@ class StageContext:
         processes, process = self.accelerator.num_processes, self.accelerator.process_index
         return range(count * process // processes, count * (process + 1) // processes)
 
-    def batches(self, count: int) -> list[range]:
-        """This process's part of ``count`` items, ``batch_size`` at a time."""
-        mine = self.share(count)
-        return [mine[start : start + self.batch_size] for start in range(0, len(mine), self.batch_size)]
+    def batches(self, count: int, size: int | None = None) -> list[range]:
+        """This process's part of ``count`` items, ``size`` or else ``batch_size`` at a time."""
+        mine, step = self.share(count), size or self.batch_size
+        return [mine[start : start + step] for start in range(0, len(mine), step)]
 
     def artifact(self, stage: Stage) -> Artifact:
         """The finished result of an input."""

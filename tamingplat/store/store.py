@@ -180,8 +180,7 @@ class Store:
         return list_names(self.root)
 
     def fingerprint(self, path: Path) -> str:
-        """``fingerprint`` of a file or folder, remembered in this store."""
-        self.create()
+        """``fingerprint`` of a file or folder, remembered in this store where it exists."""
         return fingerprint(path, self.root / FINGERPRINTS)
 
     def _scan(self) -> tuple[list[Artifact], list[Problem]]:

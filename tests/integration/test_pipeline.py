@@ -173,29 +173,64 @@ def test_the_commands_of_a_plan_do_what_a_run_does(finished: tuple[Path, Path, s
     assert ours == theirs
 
 
+INTERRUPTED = """
+[tokenizer.colours]
+use = "kmeans"
+config = { codebook_size = 8, steps = 5 }
+
+[prior.gpt]
+config = { layers = 1, heads = 1, width = 8 }
+train = { steps = 400, batch_size = 4, checkpoint_every = 5 }
+
+[matrix]
+dataset = ["blobs"]
+tokenizer = ["colours"]
+prior = ["gpt"]
+ordering = ["raster"]
+
+[evaluate]
+metrics = ["nll"]
+samples = 4
+"""
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on(write_manifest: Write, tmp_path: Path, tamingplat: Run) -> None:
-    text = SMALL.replace("steps = 10", "steps = 100000").replace("validate_every = 5 ", "checkpoint_every = 5 ")
-    manifest, store = write_manifest(text), tmp_path / "store"
-    only = ["--set", 'matrix.prior=["gpt"]', "--set", 'matrix.ordering=["raster"]', "--set", "matrix.include=[]"]
+    manifest, store = write_manifest(INTERRUPTED), tmp_path / "store"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tamingplat", "run", manifest, "--store", store, *only],
+        [sys.executable, "-m", "tamingplat", "run", manifest, "--store", store],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    deadline = time.monotonic() + 120
-    while not list(store.glob("work/*/checkpoint-*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        # The tokenizer is fitted and has no checkpoints, so that the first one is the prior's.
+        while not list(store.glob("work/*/checkpoint-*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors and "goes on from the last checkpoint" in printed
     saved = list(store.glob("work/*/checkpoint-*"))
-    assert len(saved) == 1
-    # The same stage, told to stop soon after where it was: it continues, as its record says.
-    assert len(list(store.glob("encode/*/*/stage.json"))) == 1
+    assert len(saved) == 1 and 5 <= int(saved[0].name.removeprefix("checkpoint-")) < 400
+    assert not list(store.glob("train_prior/*/*/stage.json"))
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("stage.json")}
+    assert {path.relative_to(store).parts[0] for path in before} >= {"train_tokenizer", "encode"}
+
+    again = tamingplat("run", manifest, "--store", store)
+    assert again.returncode == 0, again.stderr + again.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    trained = list(store.glob("train_prior/*/*/stage.json"))
+    assert len(trained) == 1 and trained[0].parent.name == saved[0].parent.name
+    result = json.loads(trained[0].read_text())["record"]["result"]
+    assert result["resumptions"] == 1 and result["steps"] == 400
+    steps = [point["step"] for point in result["curve"] if point["split"] == "train"]
+    assert steps == list(range(10, 401, 10))  # no gap and no repetition where it was interrupted
+    assert not saved[0].parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ class SumPrior(Prior):
         *,
         lengths: Tensor | None = None,
         state: PriorState | None = None,
+        sizes: Tensor | None = None,
     ) -> tuple[Tensor, PriorState]:
         counts = torch.full((len(codes),), visited.shape[1]) if lengths is None else lengths
         assert state is None or (isinstance(state, Counted) and state.visited <= visited.shape[1])

@@ -211,6 +211,10 @@ def test_the_store_keeps_its_cache_inside(tmp_path: Path, hashed: list[Path], la
     path = tmp_path / "x"
     path.write_bytes(b"1")
     store = Store(tmp_path / "store")
+    assert store.fingerprint(path) == fingerprint(path)
+    assert not store.root.exists()  # asking makes no store
+    hashed.clear()
+    store.create()
     assert store.fingerprint(path) == store.fingerprint(path) == fingerprint(path)
     assert len(hashed) == 2  # once through the store, once without
     shutil.rmtree(store.root)

@@ -55,6 +55,7 @@ class ReadsEverything(GPT):
         *,
         lengths: Tensor | None = None,
         state: PriorState | None = None,
+        sizes: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueState]:
         logits, new = super().logits(codes, visited, targets, condition, lengths=lengths, state=state)
         return logits * (1 + 1e-15 * codes.sum(1)[:, None, None].double()), new
@@ -79,6 +80,7 @@ class ForgetfulState(GPT):
         *,
         lengths: Tensor | None = None,
         state: PriorState | None = None,
+        sizes: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueState]:
         if isinstance(state, KeyValueState) and visited.shape[1] > 2 and lengths is None:
             state.reserve(self._slots)
@@ -104,6 +106,7 @@ class WrongRows(GPT):
         *,
         lengths: Tensor | None = None,
         state: PriorState | None = None,
+        sizes: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueState]:
         logits, new = super().logits(codes, visited, targets, condition, lengths=lengths, state=state)
         return logits, UnshuffledState(new.cache, new.filled, new.tokens)

@@ -63,9 +63,9 @@ def uniform_noise(seed: int, indices: Tensor, positions: Tensor, count: int, *, 
         torch.full((), stream, dtype=torch.int64, device=indices.device).expand(shape),
     )
     words = philox(counter, (seed & _MASK, (seed >> 32) & _MASK))
-    # 53 random bits, then half a unit up: neither 0 nor 1 can occur.
-    bits = torch.stack([(words[0] << 21) | (words[1] >> 11), (words[2] << 21) | (words[3] >> 11)], dim=-1)
-    return ((bits.double() + 0.5) * 2.0**-53).flatten(-2)[..., :count]
+    # 52 random bits, then half a unit up, which float64 holds exactly: neither 0 nor 1 can occur.
+    bits = torch.stack([(words[0] << 20) | (words[1] >> 12), (words[2] << 20) | (words[3] >> 12)], dim=-1)
+    return ((bits.double() + 0.5) * 2.0**-52).flatten(-2)[..., :count]
 
 
 def gumbel_noise(seed: int, indices: Tensor, positions: Tensor, vocab_size: int) -> Tensor:

@@ -92,6 +92,7 @@ class Prior(Trainable):
         *,
         lengths: Tensor | None = None,
         state: PriorState | None = None,
+        sizes: Tensor | None = None,
     ) -> tuple[Tensor, PriorState]:
         """Unnormalised log-probabilities of target positions given visited ones: the one primitive of all decoding.
 
@@ -103,6 +104,8 @@ class Prior(Trainable):
             lengths: int64 (B,), how many of each row's ``visited`` count; all T where ``None``.
             state: What an earlier call returned for a prefix of ``visited`` of the same rows, with the same codes there; only
                 the rest is computed. A state is used up by the call that it is given to.
+            sizes: int64 (S,), how many of ``visited`` were visited together at each step, where more than one was: the plan's
+                own. Only a ``grouped`` prior looks at it, and only without a state, which knows.
 
         Returns:
             Logits, float (B, K, V), and the state of all that is now visited.

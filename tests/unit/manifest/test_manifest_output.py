@@ -44,7 +44,7 @@ def test_the_resolved_manifest_spells_everything_out(load: Load, folder: Path) -
     assert tokenizer["config"] == {
         "codebook_size": 1024,
         "downsampling": 2,
-        "perceptual": {"use": "deep", "config": {}},
+        "perceptual": {"use": "vgg", "config": {}},
         "loss": {"weight": 0.5, "kind": "plain", "chunk": 8},
         "strides": [2, 2],
         "compile": False,
