@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from tamingplat.cli import plugins, store
 from tamingplat.cli.compare import compare
+from tamingplat.cli.curves import curves
 from tamingplat.cli.doctor import doctor
 from tamingplat.cli.plan import plan
 from tamingplat.cli.run import run
@@ -39,7 +40,7 @@ def make_app() -> typer.Typer:
         help="Train, sample, measure and compare image tokenizers, priors, orderings, conditioners and samplers.",
     )
     app.callback()(_options)
-    for command in (run, validate, plan, compare, stage):
+    for command in (run, validate, plan, compare, curves, stage):
         app.command(command.__name__)(command)
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(store.app, name="store")
