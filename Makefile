@@ -36,7 +36,7 @@ imports: $(VENV)/installed
 
 # One thread a process: two processes share the cores.
 unit: $(VENV)/installed
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 gpu-check: $(VENV)/installed
 	$(BIN)/python -m pytest -m gpu -s tests/gpu

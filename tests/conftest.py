@@ -84,7 +84,7 @@ def tamingplat() -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=timeout,
             check=False,
             cwd=cwd,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "", **environment},
         )
 
     return run

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.evaluate import EvaluateImages, EvaluateStage
 from tamingplat.stages.failures import read_failure
 from tamingplat.stages.plan import Plan, PlannedCell, ReferenceRow
@@ -16,6 +17,7 @@ from tamingplat.stages.train_tokenizer import TrainTokenizer
 from tamingplat.store import Store, content_key
 
 Status = Literal["done", "failed", "refused", "missing"]
+_SEVERITY: tuple[Status, ...] = ("done", "missing", "refused", "failed")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class ResultRow:
         sources: The content key of the evaluation that each number comes from: equal keys are one measurement.
         trained_on: Columns whose network, or a relative of it, was in the tokenizer's loss: not to be ranked.
         cost: Numbers by name: parameters, seconds, FLOPs, bytes.
+        evaluation: What it was measured on: split of likelihoods and reconstructions, reference split of distances with a hash
+            of its images and preprocessing, number of samples.
         machine: Host, device and threads of the training and of the sampling.
         artifacts: Content keys of tokenizer, prior and samples.
     """
@@ -69,6 +73,7 @@ class ResultRow:
     sources: dict[str, str] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
     cost: dict[str, float] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
 
@@ -175,7 +180,7 @@ def join_results(results: Sequence[Results]) -> Results:
 
 
 def _united(row: ResultRow, other: ResultRow) -> ResultRow:
-    worse = row if row.status != "done" else other
+    worse = max(row, other, key=lambda one: _SEVERITY.index(one.status))
     return replace(
         row,
         metrics={**other.metrics, **row.metrics},
@@ -186,10 +191,20 @@ def _united(row: ResultRow, other: ResultRow) -> ResultRow:
     )
 
 
-def _group(prior: TrainPrior, samples: SampleImages) -> str:
+def _evaluation(plan: Plan, dataset: ResolvedComponent) -> dict[str, Any]:
+    evaluate = plan.manifest.evaluate
+    return {
+        "split": evaluate.split,
+        "reference": evaluate.reference,
+        "reference_hash": content_key({"dataset": plan.builder.identity(dataset), "split": evaluate.reference}),
+        "samples": evaluate.samples,
+    }
+
+
+def _group(prior: TrainPrior, samples: SampleImages, evaluation: dict[str, Any]) -> str:
     """What a cell is apart from its seed."""
     identities = [{name: value for name, value in stage.identity().items() if name != "seed"} for stage in (prior, samples)]
-    return content_key({"identities": identities, "inputs": [stage.key for stage in prior.inputs]})
+    return content_key({"identities": identities, "inputs": [stage.key for stage in prior.inputs], "evaluation": evaluation})
 
 
 def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str, Column]) -> ResultRow:
@@ -198,6 +213,7 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
         **cell.labels,
         "kind": "cell",
         "manifest": plan.manifest.name,
+        "evaluation": _evaluation(plan, cell.dataset),
         "components": {kind: part.component.name for kind, part in cell.components.items()},
     }
     tokenizer, prior, samples = planned.tokenizer, planned.prior, planned.samples
@@ -227,7 +243,7 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     artifacts = {"tokenizer": tokenizer.key, "prior": prior.key, "samples": samples.key}
     return ResultRow(
         **names,
-        group=_group(prior, samples),
+        group=_group(prior, samples, names["evaluation"]),
         status=status,
         reason=reason,
         metrics=measured.metrics,

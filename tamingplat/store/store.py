@@ -181,7 +181,7 @@ class Store:
 
     def fingerprint(self, path: Path) -> str:
         """``fingerprint`` of a file or folder, remembered in this store where it exists."""
-        return fingerprint(path, self.root / FINGERPRINTS)
+        return fingerprint(path, self.root / FINGERPRINTS if check_root(self.root) else None)
 
     def _scan(self) -> tuple[list[Artifact], list[Problem]]:
         artifacts, problems = [], []

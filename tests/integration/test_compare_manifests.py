@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from tamingplat.cli import main
 from tamingplat.report import number
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Compare = Callable[..., str]
+
+# One process runs all of this file, so that its manifests run once.
+pytestmark = pytest.mark.xdist_group("compare_manifests")
 
 TEXT = """schema = 1
 name = "{name}"
@@ -72,44 +76,55 @@ def manifests(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _rows(tamingplat: Run, folder: Path, *names: str, kind: str = "cell") -> list[dict[str, Any]]:
-    paths = [folder / f"{name}.toml" for name in names]
-    result = tamingplat("compare", *paths, "--store", folder / "store", "--format", "json")
-    assert result.returncode == 0, result.stderr
-    return [row for row in json.loads(result.stdout) if row["kind"] == kind]
+@pytest.fixture
+def compare(manifests: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Compare:
+    """Prints the table of some of the manifests, in this process: it only reads."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def run(*names: str, layout: str) -> str:
+        paths = [str(manifests / f"{name}.toml") for name in names]
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["compare", *paths, "--store", str(manifests / "store"), "--format", layout])
+        printed = capsys.readouterr()
+        assert ended.value.code == 0, printed.err
+        return printed.out
+
+    return run
+
+
+def _rows(compare: Compare, *names: str, kind: str = "cell") -> list[dict[str, Any]]:
+    return [row for row in json.loads(compare(*names, layout="json")) if row["kind"] == kind]
 
 
 @pytest.mark.slow
-def test_rows_of_two_manifests_with_equal_names_stay_apart(manifests: Path, tamingplat: Run) -> None:
-    large, small = (_rows(tamingplat, manifests, name) for name in ("large", "small"))
-    together = _rows(tamingplat, manifests, "large", "small")
+def test_rows_of_two_manifests_with_equal_names_stay_apart(compare: Compare) -> None:
+    large, small = _rows(compare, "large"), _rows(compare, "small")
+    together = _rows(compare, "large", "small")
     assert len(large) == 2 and len(small) == 1
     assert [row["metrics"] for row in together] == [row["metrics"] for row in (*large, *small)]
     assert len({row["artifacts"]["prior"] for row in together}) == 3
 
-    paths = [manifests / f"{name}.toml" for name in ("large", "small")]
-    table = tamingplat("compare", *paths, "--store", manifests / "store", "--format", "table")
-    assert table.returncode == 0, table.stderr
+    lines = compare("large", "small", layout="table").splitlines()
     over_seeds = number(statistics.fmean(row["metrics"]["nll"] for row in large))
     single = number(small[0]["metrics"]["nll"])
     # Averaged over the seeds of one manifest, and over nothing of the other.
-    averaged = [line for line in table.stdout.splitlines() if f" {over_seeds} ±" in line]
-    alone = [line for line in table.stdout.splitlines() if f" {single} " in line and "±" not in line]
-    assert len(averaged) == 1 and len(alone) == 1, table.stdout
+    averaged = [line for line in lines if f" {over_seeds} ±" in line]
+    alone = [line for line in lines if f" {single} " in line and "±" not in line]
+    assert len(averaged) == 1 and len(alone) == 1, lines
     for line, name in ((averaged[0], "large"), (alone[0], "small")):
         assert {name, "colours", "gpt"} <= set(line.split())
 
 
 @pytest.mark.slow
-def test_a_cell_of_two_manifests_is_one_row_with_the_metrics_of_both(manifests: Path, tamingplat: Run) -> None:
-    large, again = (_rows(tamingplat, manifests, name) for name in ("large", "again"))
+def test_a_cell_of_two_manifests_is_one_row_with_the_metrics_of_both(compare: Compare) -> None:
+    large, again = _rows(compare, "large"), _rows(compare, "again")
     assert [row["seed"] for row in large] == [0, 1] and [row["seed"] for row in again] == [0]
     assert not set(large[0]["metrics"]) & set(again[0]["metrics"])
     assert large[0]["artifacts"] == again[0]["artifacts"]
     for names in (("large", "again"), ("again", "large")):
-        together = {row["seed"]: row for row in _rows(tamingplat, manifests, *names)}
-        assert len(_rows(tamingplat, manifests, *names)) == 2
-        assert together[0]["metrics"] == large[0]["metrics"] | again[0]["metrics"]
-        assert together[1]["metrics"] == large[1]["metrics"]
-        assert all(row["status"] == "done" for row in together.values())
-    assert len(_rows(tamingplat, manifests, "large", "again", kind="reconstruction")) == 1
+        together = _rows(compare, *names)
+        assert len(together) == 2 and all(row["status"] == "done" for row in together)
+        by_seed = {row["seed"]: row["metrics"] for row in together}
+        assert by_seed == {0: large[0]["metrics"] | again[0]["metrics"], 1: large[1]["metrics"]}
+    assert len(_rows(compare, "large", "again", kind="reconstruction")) == 1
