@@ -102,7 +102,8 @@ def _kill_at_a_checkpoint(command: list[str], store: Path, kind: str, chance: ra
     )
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        tokenizer_is_done = bool(list(store.glob("train_tokenizer/*/*/stage.json")))
+        # An artifact in the making has a longer name, and may be complete a moment before it is renamed.
+        tokenizer_is_done = any("." not in path.parent.name for path in store.glob("train_tokenizer/*/*/stage.json"))
         if _unfinished(store) and tokenizer_is_done == (kind == "train_prior"):
             break
         time.sleep(0.002)
