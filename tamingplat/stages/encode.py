@@ -20,7 +20,7 @@ from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
 from tamingplat.stages.images import read_columns, to_model
 from tamingplat.stages.stage import Stage, StageContext
-from tamingplat.stages.train_tokenizer import TokenizerStage, load_tokenizer
+from tamingplat.stages.train_tokenizer import TrainTokenizer, load_tokenizer
 from tamingplat.store import create_array, open_array, smallest_integer
 
 
@@ -63,7 +63,7 @@ class EncodeDataset(Stage):
 
     builder: Builder
     dataset: ResolvedComponent
-    tokenizer: TokenizerStage
+    tokenizer: TrainTokenizer
     splits: tuple[str, ...]
     views: int
 

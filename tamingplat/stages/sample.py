@@ -21,7 +21,7 @@ from tamingplat.stages.encode import EncodeConditions, open_tokens
 from tamingplat.stages.images import read_columns, to_file, to_model
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.stages.train_prior import TrainPrior, load_prior, visit_plan
-from tamingplat.stages.train_tokenizer import TokenizerStage, load_tokenizer
+from tamingplat.stages.train_tokenizer import TrainTokenizer, load_tokenizer
 from tamingplat.store import create_array, smallest_integer
 
 IMAGES = "images.npy"
@@ -166,7 +166,7 @@ class Reconstruct(Stage):
     """Reconstructions of the first images of a split: ``images.npy``, uint8 (n, C, H, W)."""
 
     builder: Builder
-    tokenizer: TokenizerStage
+    tokenizer: TrainTokenizer
     dataset: ResolvedComponent
     split: str
     count: int

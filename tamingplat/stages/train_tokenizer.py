@@ -130,10 +130,7 @@ def _epoch_batches(data: ImageTraining, epoch: int, size: int = 256) -> Iterator
         yield to_model(data.load(order[start : start + size].tolist(), epoch)["image"])
 
 
-TokenizerStage = TrainTokenizer
-
-
-def load_tokenizer(stage: TokenizerStage, context: StageContext) -> Tokenizer:
+def load_tokenizer(stage: TrainTokenizer, context: StageContext) -> Tokenizer:
     """A finished tokenizer in eval mode on the context's device."""
     dataset = context.builder.dataset(stage.dataset)
     tokenizer = stage.build(context.builder, dataset)

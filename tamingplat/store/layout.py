@@ -7,6 +7,8 @@ root/<stage>/<aa>/<key>.removed-<token>/   one that is being deleted
 root/work/<key>/                       the lock and the checkpoints of a stage that has not finished
 root/names/<name>.json                 a name for an artifact
 root/fingerprints.sqlite               hashes of files outside the store
+root/failures/<key>.json               the pipeline's: why a stage failed when it last ran
+root/manifests/<name>-<hash>.resolved.json   the pipeline's: what was run, every default spelled out
 """
 
 from __future__ import annotations
