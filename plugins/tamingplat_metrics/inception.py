@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tamingplat.interfaces import DataError, TamingplatError, UnavailableError
-from tamingplat.interfaces.models import FeatureExtractor
+from tamingplat.interfaces.models import FeatureExtractor, without_autocast
 from tamingplat_metrics.config import InceptionConfig
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class InceptionFeatures(FeatureExtractor):
         if self._network is None:
             self._network = self._load()
         self._network.to(images.device)
-        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(images.device):
             features: Tensor = self._network(images)[0]
         return features
 

@@ -193,6 +193,18 @@ def test_codebook_use() -> None:
     assert math.copysign(1, measured["codebook entropy"].value) == 1
 
 
+def test_a_collapsed_grid_does_not_hide_behind_another() -> None:
+    codes = np.array([[3, 0, 1, 2, 3], [3, 4, 5, 6, 7]], dtype=np.uint8)
+    given = subject(images(1), torch.zeros(8, 3, 6, 5))
+    given = TokenizerSubject(**{**vars(given), "codes": codes, "space": CodeSpace(((1, 1), (2, 2)), 8)})
+    measured = by_name(CodebookUse(NoConfig(), {}).run(given))
+    assert measured["codebook use"].value == measured["codebook use (grid 0, 1×1)"].value == 1 / 8
+    assert measured["codebook use (grid 1, 2×2)"].value == 1
+    assert measured["codebook perplexity (grid 1, 2×2)"].value == pytest.approx(8)
+    assert "the grid 1×1, which uses least" in measured["codebook use"].description
+    assert [name for name, item in measured.items() if item.headline] == ["codebook use"]
+
+
 def test_counting_reads_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tamingplat_metrics.codebook._CODES_AT_A_TIME", 10)
     codes = np.random.default_rng(0).integers(0, 7, (23, 4)).astype(np.uint8)
