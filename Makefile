@@ -42,7 +42,7 @@ gpu-check: $(VENV)/installed
 	$(BIN)/python -m pytest -m gpu -s tests/gpu
 
 profile: $(VENV)/installed
-	$(BIN)/python experiments/benchmarks/profile.py $(STORE)
+	$(BIN)/python experiments/benchmarks/training_profile.py $(STORE)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

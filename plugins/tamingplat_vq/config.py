@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from tamingplat.interfaces import Config, Ref, Selection
+from tamingplat.interfaces import Ref, Selection
+from tamingplat_vq.quantizer_config import QuantizerConfig
 
-# Smallest images in pixels that the shipped perceptual networks take, all of them of three channels: what can be said of a
-# selection before it is built. The network itself has the last word.
+# Smallest images in pixels that the shipped perceptual networks take, all of them of three channels, or of one, which is
+# repeated: what can be said of a selection before it is built. The network itself has the last word.
 _SMALLEST = {"lpips-vgg": 16, "lpips-alex": 31, "lpips-squeeze": 17, "st-vgg": 24, "st-alex": 24}
 
 _DEFAULT_MULTIPLIERS = {0: (1,), 1: (1, 2), 2: (1, 2, 4), 3: (1, 1, 2, 4)}
@@ -25,9 +26,9 @@ def perceptual_faults(name: str, smallest: int, image_size: tuple[int, int], cha
         image_size: Height and width of the images.
         channels: Of the images.
     """
-    if channels != 3:
+    if channels not in (1, 3):
         yield (
-            f"the perceptual network {name} takes images of 3 channels, not {channels}; "
+            f"the perceptual network {name} takes images of 1 or 3 channels, not {channels}; "
             'set perceptual = "none" or perceptual_weight = 0'
         )
     if min(image_size) < smallest:
@@ -37,11 +38,9 @@ def perceptual_faults(name: str, smallest: int, image_size: tuple[int, int], cha
         )
 
 
-class VQConfig(Config):
-    """What VQVAE and VQGAN share: the architecture, the codebook and the reconstruction terms."""
+class AutoencoderConfig(QuantizerConfig):
+    """What all vector-quantized tokenizers share: the encoder, the decoder and the codebook."""
 
-    codebook_size: int = Field(1024, ge=1, description="K, the number of codes.")
-    embedding_dim: int = Field(256, ge=1, description="n_z, the length of a codebook vector.")
     latent_channels: int | None = Field(
         None, ge=1, description="Channels that the encoder puts out before they are mapped to embedding_dim; none: as many."
     )
@@ -66,33 +65,28 @@ class VQConfig(Config):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout inside residual blocks.")
     norm_groups: int = Field(32, ge=1, description="Groups of the group normalisation; every width is divisible by it.")
-    pixel_loss: Literal["l1", "l2"] = Field("l1", description="Absolute or squared difference of pixels, averaged.")
-    pixel_weight: float = Field(1.0, ge=0, description="Weight of the pixel loss.")
-    perceptual: Annotated[Selection, Ref("perceptual")] = Field(
-        Selection(use="lpips-vgg"), description="Perceptual distance between image and reconstruction."
-    )
-    perceptual_weight: float | None = Field(
-        None, ge=0, description="Weight of the perceptual distance; none: what the network gives as its default."
-    )
-    codebook_weight: float = Field(1.0, ge=0, description="Weight of the codebook and commitment terms together.")
-    commitment: float = Field(0.25, ge=0, description="β, which weighs one of the two terms of the quantizer.")
-    commitment_placement: Literal["reference", "paper"] = Field(
-        "reference",
-        description="Which term β weighs. paper: the commitment term, as in Eq. 4 and in VQ-VAE, with weight 1 for the codebook"
-        " term. reference: the codebook term, with weight 1 for the commitment term, as in the published checkpoints.",
-    )
+
+    @property
+    def halvings(self) -> int:
+        """How often the side of an image is halved on the way to its (coarsest) codes."""
+        return self.downsampling
+
+    @property
+    def _halved_by(self) -> str:
+        """The settings that ``halvings`` comes from, for messages."""
+        return "downsampling"
 
     @property
     def factor(self) -> int:
-        """f, the side of the square of pixels that one code stands for."""
-        return 1 << self.downsampling
+        """f, the side of the square of pixels that one (of the coarsest) codes stands for."""
+        return 1 << self.halvings
 
     @property
     def multipliers(self) -> tuple[int, ...]:
-        """``channel_multipliers``, or the default for ``downsampling``."""
+        """``channel_multipliers``, or the default for so many halvings."""
         if self.channel_multipliers is not None:
             return self.channel_multipliers
-        return _DEFAULT_MULTIPLIERS.get(self.downsampling, (1, 1, 2, 2) + (4,) * (self.downsampling - 3))
+        return _DEFAULT_MULTIPLIERS.get(self.halvings, (1, 1, 2, 2) + (4,) * (self.halvings - 3))
 
     @property
     def z_channels(self) -> int:
@@ -103,27 +97,25 @@ class VQConfig(Config):
         """The resolutions with attention blocks, as numbers of halvings, for images of height and width ``image_size``."""
         side = min(image_size) if self.resolution is None else self.resolution
         if self.attention_resolutions is None:
-            return (self.downsampling,)
-        return tuple(level for level in range(self.downsampling + 1) if side // 2**level in self.attention_resolutions)
+            return (self.halvings,)
+        return tuple(level for level in range(self.halvings + 1) if side // 2**level in self.attention_resolutions)
 
     def image_faults(self, image_size: tuple[int, int], channels: int) -> Iterator[str]:
         """What makes images of height and width ``image_size`` impossible, each with its remedy."""
         if image_size[0] % self.factor or image_size[1] % self.factor:
             yield (
-                f"images of {image_size[0]}×{image_size[1]} pixels are not divisible by {self.factor}, which is 2^downsampling"
-                "; resize the images or lower downsampling"
+                f"images of {image_size[0]}×{image_size[1]} pixels are not divisible by {self.factor}, which is "
+                f"2^{self._halved_by}; resize the images or lower downsampling"
             )
         elif self.resolution is None:
             yield from self._attention_faults(min(image_size))
-        smallest = _SMALLEST.get(self.perceptual.use)
-        if smallest is not None and self.perceptual_weight != 0:
-            yield from perceptual_faults(self.perceptual.use, smallest, image_size, channels)
 
     def _faults(self) -> Iterator[str]:
-        if len(self.multipliers) != self.downsampling + 1:
+        yield from super()._faults()
+        if len(self.multipliers) != self.halvings + 1:
             yield (
-                f"channel_multipliers has {len(self.multipliers)} numbers; downsampling {self.downsampling} needs "
-                f"{self.downsampling + 1}"
+                f"channel_multipliers has {len(self.multipliers)} numbers; {self._halved_by} {self.halvings} needs "
+                f"{self.halvings + 1}"
             )
         if min(self.multipliers, default=1) < 1:
             yield "channel_multipliers must be positive"
@@ -135,19 +127,34 @@ class VQConfig(Config):
 
     def _attention_faults(self, side: int) -> Iterator[str]:
         if side % self.factor:
-            yield f"a side of {side} pixels is not divisible by {self.factor}, which is 2^downsampling"
+            yield f"a side of {side} pixels is not divisible by {self.factor}, which is 2^{self._halved_by}"
             return
-        sides = [side // 2**level for level in range(self.downsampling + 1)]
+        sides = [side // 2**level for level in range(self.halvings + 1)]
         for wanted in self.attention_resolutions or ():
             if wanted not in sides:
                 yield f"attention resolution {wanted} never occurs; the feature maps have sides {', '.join(map(str, sides))}"
 
-    @model_validator(mode="after")
-    def _consistent(self) -> VQConfig:
-        faults = list(self._faults())
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+
+class VQConfig(AutoencoderConfig):
+    """What VQVAE and VQGAN share: the autoencoder and the reconstruction terms."""
+
+    pixel_loss: Literal["l1", "l2"] = Field("l1", description="Absolute or squared difference of pixels, averaged.")
+    pixel_weight: float = Field(1.0, ge=0, description="Weight of the pixel loss.")
+    perceptual: Annotated[Selection, Ref("perceptual")] = Field(
+        Selection(use="lpips-vgg"),
+        description="Perceptual distance between image and reconstruction. The network is always in eval mode: the dropout on "
+        "LPIPS's linear layers, which the reference implementation has active in training, is off.",
+    )
+    perceptual_weight: float | None = Field(
+        None, ge=0, description="Weight of the perceptual distance; none: what the network gives as its default."
+    )
+
+    def image_faults(self, image_size: tuple[int, int], channels: int) -> Iterator[str]:
+        """What makes images of height and width ``image_size`` impossible, each with its remedy."""
+        yield from super().image_faults(image_size, channels)
+        smallest = _SMALLEST.get(self.perceptual.use)
+        if smallest is not None and self.perceptual_weight != 0:
+            yield from perceptual_faults(self.perceptual.use, smallest, image_size, channels)
 
 
 class VQVAEConfig(VQConfig):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tamingplat.interfaces.models import process_count, sum_over_processes
+from tamingplat.interfaces.models import process_count, sum_over_processes, without_autocast
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -31,7 +31,7 @@ class BatchNorm(nn.BatchNorm2d):
         """(B, C, h, w) to the same; in training mode it updates the running statistics as its base class does."""
         if not self.training or not self.sync or process_count() == 1:
             return super().forward(x)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return self._over_processes(x.float()).to(x.dtype)
 
     def _over_processes(self, x: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tamingplat.interfaces import Component, TrainingSettings, hookimpl
 from tamingplat_vq.config import VQGANConfig, VQVAEConfig
+from tamingplat_vq.segmentation_config import SegmentationConfig
+from tamingplat_vq.two_level_config import TwoLevelVQGANConfig
 
 # The reference implementation multiplies a base rate by the images per step, over all processes and accumulation steps.
 _BASE_LEARNING_RATE = 4.5e-6
@@ -22,7 +24,7 @@ _TRAINING = TrainingSettings(
 
 @hookimpl
 def tamingplat_components() -> list[Component]:
-    """VQVAE and VQGAN."""
+    """VQVAE, VQGAN on one grid of codes and on two, and the tokenizer of segmentation maps."""
     return [
         Component(
             kind="tokenizer",
@@ -39,6 +41,24 @@ def tamingplat_components() -> list[Component]:
             factory="tamingplat_vq.vqgan:VQGAN",
             summary="Vector-quantized autoencoder trained with a perceptual and a patch-based adversarial loss",
             config=VQGANConfig,
+            paper="https://arxiv.org/abs/2012.09841",
+            training=_TRAINING,
+        ),
+        Component(
+            kind="tokenizer",
+            name="vqgan-two-level",
+            factory="tamingplat_vq.two_level:TwoLevelVQGAN",
+            summary="VQGAN with a coarse and a fine grid of codes, in the layout of VQ-VAE-2",
+            config=TwoLevelVQGANConfig,
+            paper="https://arxiv.org/abs/2012.09841",
+            training=_TRAINING,
+        ),
+        Component(
+            kind="tokenizer",
+            name="vq-segmentation",
+            factory="tamingplat_vq.segmentation:VQSegmentation",
+            summary="Vector-quantized autoencoder of one-hot label maps trained with a cross-entropy, for conditions",
+            config=SegmentationConfig,
             paper="https://arxiv.org/abs/2012.09841",
             training=_TRAINING,
         ),

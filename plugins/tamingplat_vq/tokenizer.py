@@ -1,4 +1,4 @@
-"""What VQVAE and VQGAN share: images to codes and back, and the reconstruction terms of their objectives.
+"""What the vector-quantized tokenizers with one grid of codes share: images to codes and back.
 
 Shape letters: B batch, C/H/W image, D embedding, h/w code grid, N = h·w codes.
 """
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from tamingplat.interfaces import CodeSpace, Config, TamingplatError
-from tamingplat.interfaces.models import Perceptual, Tokenizer
-from tamingplat_vq.config import VQConfig, perceptual_faults
+from tamingplat.interfaces.models import Tokenizer
+from tamingplat_vq.config import AutoencoderConfig
 from tamingplat_vq.layers.encoder_decoder import Architecture, Decoder, Encoder
-from tamingplat_vq.losses import pixel_loss
-from tamingplat_vq.quantizer import VectorQuantizer
+from tamingplat_vq.quantizer import make_quantizer
 
 
 class VQTokenizer(Tokenizer):
@@ -28,16 +27,9 @@ class VQTokenizer(Tokenizer):
 
     def __init__(self, config: Config, parts: Mapping[str, Any], *, image_size: tuple[int, int], channels: int) -> None:
         super().__init__(config, parts, image_size=image_size, channels=channels)
-        assert isinstance(config, VQConfig)
+        assert isinstance(config, AutoencoderConfig)
         self.config = config
-        # No module, and so no part of this one's state or parameters.
-        self.perceptual: Perceptual = parts["perceptual"]
-        given = config.perceptual_weight
-        self.perceptual_weight = self.perceptual.default_weight if given is None else given
         faults = list(config.image_faults(image_size, channels))
-        if self.perceptual_weight > 0:
-            found = perceptual_faults(config.perceptual.use, self.perceptual.minimum_size, image_size, channels)
-            faults += [fault for fault in found if fault not in faults]
         if faults:
             raise TamingplatError("; ".join(faults))
         architecture = Architecture(
@@ -52,17 +44,19 @@ class VQTokenizer(Tokenizer):
         )
         self.encoder = Encoder(architecture)
         self.decoder = Decoder(architecture)
-        self.quantize = VectorQuantizer(
-            config.codebook_size, config.embedding_dim, config.commitment, config.commitment_placement
-        )
+        self.quantize = make_quantizer(config)
         self.quant_conv = nn.Conv2d(config.z_channels, config.embedding_dim, 1)
         self.post_quant_conv = nn.Conv2d(config.embedding_dim, config.z_channels, 1)
 
     @classmethod
     def refusal(cls, config: Config, *, image_size: tuple[int, int], channels: int) -> str | None:
         """Why this tokenizer cannot take such images, with the remedy; ``None`` where it can. Allocates nothing."""
-        assert isinstance(config, VQConfig)
+        assert isinstance(config, AutoencoderConfig)
         return "; ".join(config.image_faults(image_size, channels)) or None
+
+    def after_step(self, step: int, generator: torch.Generator) -> None:
+        """What the quantizer does behind an optimizer step."""
+        self.quantize.after_step(step, generator)
 
     def code_space(self, image_size: tuple[int, int]) -> CodeSpace:
         """One grid, f times coarser than an image of height and width ``image_size``.
@@ -100,16 +94,3 @@ class VQTokenizer(Tokenizer):
         vectors = self.quantize.lookup(codes.view(-1, *space.grids[0]))
         images: Tensor = self.decoder(self.post_quant_conv(vectors))
         return images
-
-    def reconstruction_terms(self, images: Tensor, reconstructions: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The pixel and the perceptual loss of float (B, C, H, W).
-
-        Returns:
-            Their weighted sum, and both of them unweighted and detached, as ``reconstruction`` and ``perceptual``.
-        """
-        pixels = pixel_loss(images, reconstructions, self.config.pixel_loss)
-        total, perceptual = self.config.pixel_weight * pixels, torch.zeros_like(pixels)
-        if self.perceptual_weight > 0:
-            perceptual = self.perceptual.distance(images, reconstructions).mean()
-            total = total + self.perceptual_weight * perceptual
-        return total, {"reconstruction": pixels.detach(), "perceptual": perceptual.detach()}

@@ -160,6 +160,8 @@ class _Run:
                 self._step_phase(state.phases[name], batches, model)
         if names:
             state.scaler.update()
+        with torch.no_grad():
+            self.model.after_step(state.step, self.randomness.at("after step", state.step))
         if state.average is not None:
             state.average.update()
         state.step += 1

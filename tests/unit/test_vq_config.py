@@ -56,6 +56,41 @@ def test_wrong_settings_are_refused(fields, message):
         VQGANConfig(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"quantizer": "gumbel", "commitment": 0.5}, 'commitment means nothing to quantizer = "gumbel"'),
+        ({"quantizer": "gumbel", "codebook_update": "ema"}, 'codebook_update means nothing to quantizer = "gumbel"'),
+        ({"quantizer": "gumbel", "revive_after": 5}, 'revive_after means nothing to quantizer = "gumbel"'),
+        ({"quantizer": "gumbel", "quantizer_reduction": "sum"}, 'quantizer_reduction means nothing to quantizer = "gumbel"'),
+        ({"gumbel_relaxation": "soft"}, 'gumbel_relaxation means nothing to quantizer = "nearest"'),
+        ({"gumbel_kl_weight": 0.1}, 'gumbel_kl_weight means nothing to quantizer = "nearest"'),
+        ({"codebook_decay": 0.9}, 'codebook_decay means nothing to codebook_update = "gradient"'),
+        ({"quantizer": "gumbel", "gumbel_temperature_end": 1.0}, "gumbel_temperature_end is above gumbel_temperature_start"),
+        ({"revive_after": 0}, "revive_after"),
+        ({"codebook_update": "ema", "codebook_decay": 1.0}, "codebook_decay"),
+        ({"quantizer": "gumbel", "gumbel_temperature_end": 0.0}, "gumbel_temperature_end"),
+    ],
+)
+def test_settings_of_another_quantizer_are_refused(fields, message):
+    with pytest.raises(ValidationError, match=message):
+        VQGANConfig(**fields)
+
+
+def test_moving_averages_have_no_codebook_term_to_weigh():
+    with pytest.raises(ValidationError, match='commitment_placement = "reference" needs a codebook term'):
+        VQVAEConfig(codebook_update="ema", commitment_placement="reference")
+    # VQGAN's default is the reference's, and means nothing there.
+    assert VQGANConfig(codebook_update="ema").commitment_placement == "reference"
+
+
+@pytest.mark.parametrize("fields", [{}, {"codebook_update": "ema", "codebook_decay": 0.9}, {"quantizer": "gumbel"}])
+@pytest.mark.parametrize("cls", [VQVAEConfig, VQGANConfig])
+def test_all_settings_written_out_are_the_same_settings(cls, fields):
+    config = cls(**fields)
+    assert cls(**config.model_dump(mode="json")) == config
+
+
 def test_all_faults_are_told_at_once():
     with pytest.raises(ValidationError, match=r"has 1 numbers.*48 channels.*never occurs"):
         VQGANConfig(channel_multipliers=(1,), channels=48, attention_resolutions=(7,), resolution=256)
@@ -68,7 +103,7 @@ def test_all_faults_are_told_at_once():
         ({"attention_resolutions": (9,)}, (64, 64), 3, "attention resolution 9 never occurs"),
         ({"perceptual": "st-alex"}, (16, 64), 3, "st-alex needs images of at least 24 pixels, not 16×64"),
         ({"perceptual": "lpips-alex", "downsampling": 2}, (24, 24), 3, "lpips-alex needs images of at least 31 pixels"),
-        ({"perceptual": "lpips-vgg"}, (64, 64), 1, 'takes images of 3 channels, not 1; set perceptual = "none"'),
+        ({"perceptual": "lpips-vgg"}, (64, 64), 2, 'takes images of 1 or 3 channels, not 2; set perceptual = "none"'),
         ({"perceptual": "none", "downsampling": 1}, (16, 16), 3, "discriminator with 3 layers needs images of at least 24"),
     ],
 )
@@ -89,7 +124,8 @@ def test_every_reason_is_told_at_once():
     [
         (VQGAN, VQGANConfig(), (256, 256), 3),
         (VQGAN, VQGANConfig(downsampling=2, perceptual="st-alex"), (24, 24), 3),
-        (VQGAN, VQGANConfig(perceptual="st-alex", perceptual_weight=0), (64, 64), 1),
+        (VQGAN, VQGANConfig(perceptual="st-alex", perceptual_weight=0), (64, 64), 2),
+        (VQGAN, VQGANConfig(perceptual="st-alex"), (64, 64), 1),
         (VQVAE, VQVAEConfig(downsampling=1), (2, 6), 4),
     ],
 )
@@ -111,12 +147,12 @@ class NamedDifferently(NoDistance):
 
 def test_the_built_network_has_the_last_word():
     config = VQVAEConfig(downsampling=2, channels=32, perceptual="mine")
-    assert VQVAE.refusal(config, image_size=(32, 32), channels=1) is None
+    assert VQVAE.refusal(config, image_size=(32, 32), channels=2) is None
     with (
         torch.device("meta"),
-        pytest.raises(TamingplatError, match=r"mine takes images of 3 channels, not 1;.*mine needs images of at least 40"),
+        pytest.raises(TamingplatError, match=r"mine takes images of 1 or 3 channels, not 2;.*mine needs images of at least 40"),
     ):
-        VQVAE(config, {"perceptual": NamedDifferently(NoConfig(), {})}, image_size=(32, 32), channels=1)
+        VQVAE(config, {"perceptual": NamedDifferently(NoConfig(), {})}, image_size=(32, 32), channels=2)
 
 
 def test_the_listed_sizes_of_perceptual_networks_are_theirs():
@@ -141,7 +177,7 @@ def test_plugins_are_listed_without_torch():
         "print(len(a.tamingplat_components()), len(b.tamingplat_components()), 'torch' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["2", "7", "False"]
+    assert result.stdout.split() == ["4", "7", "False"]
 
 
 def test_training_defaults_are_the_published_ones():

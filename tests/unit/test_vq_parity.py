@@ -23,32 +23,37 @@ def expected():
     return load_file(FIXTURES / "vqgan_expected.safetensors")
 
 
-@pytest.fixture(scope="module")
-def model():
+def build(**fields):
     sizes = json.loads((FIXTURES / "vqgan.json").read_text())
     network, loss = sizes["ddconfig"], sizes["loss"]
-    config = VQGANConfig(
-        codebook_size=sizes["n_embed"],
-        embedding_dim=sizes["embed_dim"],
-        latent_channels=network["z_channels"],
-        downsampling=len(network["ch_mult"]) - 1,
-        channels=network["ch"],
-        channel_multipliers=tuple(network["ch_mult"]),
-        residual_blocks=network["num_res_blocks"],
-        attention_resolutions=tuple(network["attn_resolutions"]),
-        resolution=network["resolution"],
-        perceptual="none",
-        discriminator_start=loss["disc_start"],
-        discriminator_weight=loss["disc_weight"],
-        discriminator_channels=loss["disc_ndf"],
-        discriminator_layers=loss["disc_num_layers"],
-    )
+    settings = {
+        "codebook_size": sizes["n_embed"],
+        "embedding_dim": sizes["embed_dim"],
+        "latent_channels": network["z_channels"],
+        "downsampling": len(network["ch_mult"]) - 1,
+        "channels": network["ch"],
+        "channel_multipliers": tuple(network["ch_mult"]),
+        "residual_blocks": network["num_res_blocks"],
+        "attention_resolutions": tuple(network["attn_resolutions"]),
+        "resolution": network["resolution"],
+        "perceptual": "none",
+        "discriminator_start": loss["disc_start"],
+        "discriminator_weight": loss["disc_weight"],
+        "discriminator_channels": loss["disc_ndf"],
+        "discriminator_layers": loss["disc_num_layers"],
+    }
+    config = VQGANConfig(**{**settings, **fields})
     # As published models were trained, without being told: β on the codebook term, and δ = 1e-4.
     assert config.commitment_placement == "reference" and config.adaptive_weight_delta == 1e-4
     built = VQGAN(config, {"perceptual": NoDistance(NoConfig(), {})}, image_size=(32, 32), channels=3)
     checkpoint = torch.load(FIXTURES / "vqgan.ckpt", weights_only=True, map_location="cpu")
     built.load_state_dict(checkpoint["state_dict"])
     return built.eval()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
 
 
 def spread(tensor):
@@ -59,7 +64,7 @@ def test_every_step_from_image_to_reconstruction(model, expected):
     images = expected["image"]
     with torch.no_grad():
         latents = model.latents(images)
-        quantized = model.quantize(latents)
+        quantized = model.quantize(latents, step=0, generator=None)
         codes = model.encode(images)
         reconstructions = model.decode(codes, (32, 32))
     assert torch.equal(quantized.codes, expected["codes"])
@@ -101,3 +106,31 @@ def test_the_discriminator_rests_before_its_start(model, expected):
     assert tuple(model.phases_at(99)) == ("autoencoder",)
     assert tuple(model.phases_at(100)) == ("autoencoder", "discriminator")
     assert expected["discriminator_loss_hinge_step0"] == 0
+
+
+def test_no_golden_tensor_is_left_out(model, expected):
+    """Every scalar by name; the reference computes the adversarial figures of step 0 too and multiplies them with zero, so that
+    a discriminator that starts at once has them."""
+    found = {}
+    for step, of in ((0, build(discriminator_start=0)), (100, model)):
+        terms = of({"image": expected["image"]}, step=step, phase="autoencoder", generator=None)
+        found |= {
+            f"generator_loss_step{step}": terms["adversarial"],
+            f"adaptive_weight_step{step}": terms["adaptive_weight"],
+        }
+    for step in (0, 100):
+        terms = model({"image": expected["image"]}, step=step, phase="autoencoder", generator=None)
+        found |= {
+            f"autoencoder_loss_step{step}": terms["total"].detach(),
+            f"nll_loss_step{step}": terms["reconstruction"],
+            "codebook_loss": terms["codebook"] + terms["commitment"],
+        }
+    for kind, step in (("hinge", 0), ("hinge", 100), ("vanilla", 100)):
+        of, total = build(discriminator_loss=kind), torch.zeros(())
+        if "discriminator" in of.phases_at(step):
+            total = of({"image": expected["image"]}, step=step, phase="discriminator", generator=None)["total"].detach()
+        found[f"discriminator_loss_{kind}_step{step}"] = total
+    tensors = {"image", "pre_quant", "codes", "quantized", "reconstruction", "discriminator_logits_real"}
+    assert set(expected) == set(found) | tensors
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=0, msg=lambda text, name=name: f"{name}: {text}")

@@ -133,5 +133,5 @@ def test_indivisible_images_are_refused(size):
 
 def test_the_perceptual_network_is_no_part_of_the_state():
     model = tiny()
-    assert model.perceptual is PARTS["perceptual"]
+    assert model.reconstruction.perceptual is PARTS["perceptual"]
     assert not any("perceptual" in name for name in model.state_dict())

@@ -90,6 +90,24 @@ def test_a_perceptual_distance_counts_with_its_networks_weight_unless_told(batch
         assert (terms["perceptual"] > 0) == (weight > 0)
 
 
+def test_images_of_one_channel_are_shown_to_the_perceptual_network_as_grey():
+    class OfColours(Edges):
+        def distance(self, images, others):
+            assert images.shape == others.shape == (2, 3, 16, 16)
+            return super().distance(images, others)
+
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    torch.manual_seed(0)
+    parts = {"perceptual": OfColours(NoConfig(), {})}
+    model = VQVAE(VQVAEConfig(**TINY, perceptual="edges"), parts, image_size=(16, 16), channels=1)
+    terms = model({"image": images}, step=0, phase="main", generator=None)
+    with torch.no_grad():
+        decoded = model.decode(model.encode(images), (16, 16))
+    # The mean over three equal channels is that of one.
+    torch.testing.assert_close(terms["perceptual"], EDGES.distance(images, decoded).mean(), rtol=1e-4, atol=1e-6)
+    assert all(gradient.isfinite().all() for gradient in gradients(model, terms["total"]).values())
+
+
 def test_everything_but_the_total_is_detached_and_scalar(batch):
     for model in (vqvae(), vqgan()):
         for phase in model.phases_at(9):
@@ -121,14 +139,14 @@ def test_each_phase_gives_gradients_to_its_own_parameters_alone(batch, step):
 def test_gradients_are_those_of_the_plain_objective(batch, adaptive):
     model = vqgan(adaptive_weight=adaptive).double()
     images = batch["image"].double()
-    quantized = model.quantize(model.latents(images).float())
+    quantized = model.quantize(model.latents(images).float(), step=5, generator=None)
     reconstructions = model.decoder(model.post_quant_conv(quantized.latents.double()))
     reconstruction = (images - reconstructions).abs().mean() + 3 * EDGES.distance(images, reconstructions).mean()
     adversarial = -model.loss.discriminator(reconstructions).mean()
     last = model.decoder.conv_out.weight
     one, other = (torch.autograd.grad(term, last, retain_graph=True)[0].norm() for term in (reconstruction, adversarial))
     weight = 0.8 * (one / (other + 1e-4)).clamp(0, 1e4).detach() if adaptive else torch.tensor(0.8)
-    total = reconstruction + weight * adversarial + quantized.codebook + quantized.commitment
+    total = reconstruction + weight * adversarial + quantized.loss
     wanted = {name: gradient.clone() for name, gradient in gradients(model, total).items() if not name.startswith("loss.")}
     single = vqgan(adaptive_weight=adaptive)
     single.load_state_dict(model.state_dict())

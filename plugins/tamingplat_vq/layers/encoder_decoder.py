@@ -192,13 +192,27 @@ class Encoder(nn.Module):
         self.norm_out = _norm(widths[-1], architecture.norm_groups)
         self.conv_out = nn.Conv2d(widths[-1], architecture.latent_channels, 3, padding=1)
 
-    def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """float (B, image channels, H, W) to (B, Z, H/f, W/f); ``generator`` draws the dropout, which ``None`` turns off."""
+    def features(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """float (B, image channels, H, W) to what comes before the last normalisation, (B, C, H/f, W/f).
+
+        Args:
+            images: Or features of another encoder, which this one goes on from.
+            generator: Draws the dropout, which ``None`` turns off.
+        """
         x = self.conv_in(images)
         for level in self.down:
             x = level(x, generator)
-        latents: Tensor = self.conv_out(silu(self.norm_out(self.mid(x, generator))))
+        deepest: Tensor = self.mid(x, generator)
+        return deepest
+
+    def project(self, features: Tensor) -> Tensor:
+        """What ``features`` gives, (B, C, H/f, W/f), to latents (B, Z, H/f, W/f)."""
+        latents: Tensor = self.conv_out(silu(self.norm_out(features)))
         return latents
+
+    def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """float (B, image channels, H, W) to (B, Z, H/f, W/f); ``generator`` draws the dropout, which ``None`` turns off."""
+        return self.project(self.features(images, generator))
 
 
 class Decoder(nn.Module):

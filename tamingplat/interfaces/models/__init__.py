@@ -6,7 +6,13 @@ from tamingplat.interfaces.execution import Executor
 from tamingplat.interfaces.kinds import Kind
 from tamingplat.interfaces.models.conditioner import Conditioner
 from tamingplat.interfaces.models.dataset import Dataset, Example
-from tamingplat.interfaces.models.distributed import mean_over_processes, process_count, sum_over_processes
+from tamingplat.interfaces.models.distributed import (
+    mean_over_processes,
+    of_first_process,
+    process_count,
+    process_index,
+    sum_over_processes,
+)
 from tamingplat.interfaces.models.metric import (
     ImageArray,
     ImageSubject,
@@ -21,6 +27,7 @@ from tamingplat.interfaces.models.metric import (
 from tamingplat.interfaces.models.networks import Classifier, FeatureExtractor, FrozenNetwork, Perceptual
 from tamingplat.interfaces.models.noise import gumbel_noise, philox, uniform_noise
 from tamingplat.interfaces.models.ordering import Ordering
+from tamingplat.interfaces.models.precision import without_autocast
 from tamingplat.interfaces.models.prior import Prior, PriorBatch, PriorState, Visits
 from tamingplat.interfaces.models.sampler import Sampler, SampleRequest
 from tamingplat.interfaces.models.tokenizer import Tokenizer
@@ -73,8 +80,11 @@ __all__ = [
     "Visits",
     "gumbel_noise",
     "mean_over_processes",
+    "of_first_process",
     "philox",
     "process_count",
+    "process_index",
     "sum_over_processes",
     "uniform_noise",
+    "without_autocast",
 ]

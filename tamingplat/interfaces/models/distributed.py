@@ -14,6 +14,11 @@ def process_count() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def process_index() -> int:
+    """Number of this process among those that train together, from 0; 0 outside distributed training."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
 class _SumOverProcesses(torch.autograd.Function):
     """Every process's loss depends on every process's summand, so that gradients are summed just as values are."""
 
@@ -41,3 +46,13 @@ def sum_over_processes(value: Tensor) -> Tensor:
 def mean_over_processes(value: Tensor) -> Tensor:
     """The mean of each process's tensor; gradients flow back to every process's own."""
     return sum_over_processes(value) / process_count()
+
+
+def of_first_process(value: Tensor) -> Tensor:
+    """Process 0's tensor on every process, of the same shape and type on all of them; no gradients flow.
+
+    For a result that every process computes alike up to rounding and has to hold bit for bit.
+    """
+    if process_count() == 1:
+        return value.detach()
+    return sum_over_processes(value.detach() if process_index() == 0 else torch.zeros_like(value))

@@ -27,7 +27,8 @@ class ParameterGroup:
 class Trainable(nn.Module, ABC):
     """A model with one or more training phases, each with its own optimizer and its own parameters.
 
-    The loop calls ``forward`` alone, through the module that Accelerate wrapped, so that gradients are synchronised.
+    The loop calls ``forward`` through the module that Accelerate wrapped, so that gradients are synchronised, and
+    ``after_step`` once when all phases of a step have been stepped.
     """
 
     phases: ClassVar[tuple[str, ...]] = ("main",)
@@ -53,4 +54,19 @@ class Trainable(nn.Module, ABC):
             step: Optimizer steps taken so far.
             phase: One of ``phases_at(step)``.
             generator: Randomness of this step and process, on the model's device; ``None`` draws nothing.
+        """
+
+    def after_step(self, step: int, generator: torch.Generator) -> None:
+        """Change the model where no gradient does: move a codebook to its clusters' means, replace what is never used.
+
+        Called once after the optimizer steps of all phases of a step, before weights are averaged over time, without gradients,
+        on the model itself and in every process. Does nothing by default.
+
+        Several processes have to end alike, and as one process would: what was collected during the step is summed over
+        processes first, and nothing random is drawn but from ``generator``. A killed run continues with the next step, and so
+        whatever is to outlive this call is a parameter or a persistent buffer.
+
+        Args:
+            step: Number of the step that was just taken: optimizer steps taken before it.
+            generator: Randomness of this step, the same in every process, on the model's device.
         """

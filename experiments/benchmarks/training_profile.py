@@ -1,6 +1,6 @@
 """Where training time went: the share of loading and of logging in every training of a store.
 
-    python experiments/benchmarks/profile.py STORE
+    python experiments/benchmarks/training_profile.py STORE
 
 Times are those that each training recorded of itself. Exits with 1 where loading and logging together take a tenth or more.
 """
