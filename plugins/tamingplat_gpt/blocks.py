@@ -37,24 +37,30 @@ class Attending:
         causal: Whether new tokens are the whole sequence and attend to what is not after them; no mask is needed then.
         mask: bool (B or 1, 1, n, m), true where a token is attended to; ``None`` for all m.
         memory: Earlier tokens and where new ones are kept; ``None`` keeps none.
+        dropout: Share of the attention weights and of both residual branches that is dropped, in training.
     """
 
     causal: bool
     mask: Tensor | None = None
     memory: Memory | None = None
+    dropout: float = 0.0
+
+
+def dropped(x: Tensor, share: float) -> Tensor:
+    """``x`` after dropout, whose draws are PyTorch's default generator's; ``x`` itself, and nothing drawn, where share is 0."""
+    return F.dropout(x, share) if share else x
 
 
 class SelfAttention(nn.Module):
     """Multi-head attention with biased query, key, value and output projections."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.key = nn.Linear(width, width)
         self.query = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
         self._heads = heads
-        self._dropout = dropout
 
     def forward(self, x: Tensor, layer: int, layers: int, attending: Attending) -> Tensor:
         """float (B, n, C) to float (B, n, C)."""
@@ -66,9 +72,8 @@ class SelfAttention(nn.Module):
             memory.state.write(layer, layers, keys, values, memory.slots)
             if not attending.causal:
                 keys, values = memory.state.read(layer, memory.count)
-        dropout = self._dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=attending.mask, dropout_p=dropout, is_causal=attending.causal
+            queries, keys, values, attn_mask=attending.mask, dropout_p=attending.dropout, is_causal=attending.causal
         )
         projected: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return projected
@@ -77,20 +82,18 @@ class SelfAttention(nn.Module):
 class Block(nn.Module):
     """x + attention(norm(x)), then x + MLP(norm(x))."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.ln1 = nn.LayerNorm(width, eps=1e-5)
         self.ln2 = nn.LayerNorm(width, eps=1e-5)
-        self.attn = SelfAttention(width, heads, dropout)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropout))
-        self._dropout = dropout
+        self.attn = SelfAttention(width, heads)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor, layer: int, layers: int, attending: Attending) -> Tensor:
         """float (B, n, C) to float (B, n, C)."""
         attended: Tensor = self.attn(self.ln1(x), layer, layers, attending)
-        x = x + F.dropout(attended, self._dropout, self.training)
-        changed: Tensor = self.mlp(self.ln2(x))
-        return x + changed
+        x = x + dropped(attended, attending.dropout)
+        return x + dropped(self.mlp(self.ln2(x)), attending.dropout)
 
 
 def visible(index: Tensor, count: int, prefix: int) -> Tensor:

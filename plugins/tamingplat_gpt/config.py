@@ -51,6 +51,14 @@ class GPTConfig(Config):
         description="Rows of the position embedding; none takes P (1 without a condition) + N. Published models vary.",
     )
 
+    vocabulary_rows: int | None = Field(
+        None,
+        ge=1,
+        description="Rows of the embedding table and of the output layer; none: as many as the tokens need. Some published "
+        "models have more rows than there are codes. Probabilities are those of the codes alone, renormalised; the reference "
+        "implementation gives a share to rows that are no code, and could sample one.",
+    )
+
     @model_validator(mode="after")
     def _divisible(self) -> GPTConfig:
         if self.width % self.heads:

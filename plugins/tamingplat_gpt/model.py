@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, Config, layout_length
 from tamingplat.interfaces.models import ParameterGroup, Prior, PriorBatch, PriorState, VisitPlan, Visits
-from tamingplat_gpt.blocks import Attending, Block, Memory, visible
+from tamingplat_gpt.blocks import Attending, Block, Memory, dropped, visible
 from tamingplat_gpt.config import GPTConfig
 from tamingplat_gpt.embedding import Tokens, Vocabulary, tokens_at
 from tamingplat_gpt.state import KeyValueState
@@ -38,21 +38,20 @@ class GPT(Prior):
         assert isinstance(config, GPTConfig)
         self._config = config
         self._length, self._vocab_size = space.length, space.vocab_size
-        make_vocabulary = Vocabulary.shared if config.vocabulary == "shared" else Vocabulary.separate
-        vocabulary = make_vocabulary(space, layout)
+        vocabulary = _vocabulary(space, layout, config)
         self._start = vocabulary.start
         self._prefix = max(1, layout_length(layout))
         self._slots = self._prefix + space.length + 1
         self._block_size = config.block_size or self._prefix + space.length
         self.register_buffer("_offsets", torch.tensor([vocabulary.offsets], dtype=torch.int64), persistent=False)
 
-        self.tok_emb = nn.Embedding(vocabulary.rows, config.width)
+        rows = config.vocabulary_rows
+        self.tok_emb = nn.Embedding(vocabulary.rows if rows is None else rows, config.width)
         self.pos_emb = nn.Parameter(torch.zeros(1, self._block_size, config.width))
         self.target_emb = nn.Parameter(torch.zeros(space.length, config.width)) if config.target_positions else None
-        self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList([Block(config.width, config.heads, config.dropout) for _ in range(config.layers)])
+        self.blocks = nn.ModuleList([Block(config.width, config.heads) for _ in range(config.layers)])
         self.ln_f = nn.LayerNorm(config.width, eps=1e-5)
-        self.head = nn.Linear(config.width, space.vocab_size, bias=False)
+        self.head = nn.Linear(config.width, space.vocab_size if rows is None else rows, bias=False)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
@@ -61,8 +60,14 @@ class GPT(Prior):
 
     @classmethod
     def refusal(cls, space: CodeSpace, layout: ConditionLayout, config: Config) -> str | None:
-        """Refused where the position embedding is set to be shorter than the sequence."""
+        """Refused where the position embedding or the embedding table is set to be shorter than the tokens need."""
         assert isinstance(config, GPTConfig)
+        needed = _vocabulary(space, layout, config).rows
+        if config.vocabulary_rows is not None and config.vocabulary_rows < needed:
+            return (
+                f"config.vocabulary_rows {config.vocabulary_rows} is below the {needed} of the codes and the condition's "
+                "tokens; raise it or leave it out"
+            )
         # The last code is predicted and never read, so the step of its visit needs no row; its place in the image does.
         needed = max(1, layout_length(layout)) + space.length - (config.positions == "time")
         if config.block_size is None or config.block_size >= needed:
@@ -85,32 +90,37 @@ class GPT(Prior):
     def forward(self, batch: PriorBatch, *, step: int, phase: str, generator: torch.Generator | None) -> dict[str, Tensor]:
         """``total``: mean −log p in nats per code.
 
-        In training with a generator, ``pkeep`` is the share of input codes that are left as they are.
+        In training with a generator, ``pkeep`` is the share of input codes that are left as they are, and ``dropout`` drops.
+        What is replaced is drawn from the generator. Dropout draws from PyTorch's default ones, as fused attention has to; the
+        training loop seeds those for every step too.
         """
         assert phase in self.phases, phase
         inputs = batch.codes
-        if self.training and self._config.pkeep < 1 and generator is not None:
+        draws = self.training and generator is not None
+        if draws and self._config.pkeep < 1:
             keep = torch.rand(inputs.shape, generator=generator, device=inputs.device) < self._config.pkeep
             other = torch.randint(self._vocab_size, inputs.shape, generator=generator, device=inputs.device)
             inputs = torch.where(keep, inputs, other)
-        return {"total": self._nll(inputs, batch.codes, batch.condition, batch.plan).mean()}
+        dropout = self._config.dropout if draws else 0.0
+        return {"total": self._nll(inputs, batch.codes, batch.condition, batch.plan, dropout).mean()}
 
     def nll(self, codes: Tensor, condition: Tensor, plan: VisitPlan) -> Tensor:
-        """−log p in nats of every code, float (B, N) in canonical order."""
-        return self._nll(codes, codes, condition, plan)
+        """−log p in nats of every code, float (B, N) in canonical order; nothing is dropped, in training mode neither."""
+        return self._nll(codes, codes, condition, plan, 0.0)
 
-    def _nll(self, inputs: Tensor, codes: Tensor, condition: Tensor, plan: VisitPlan) -> Tensor:
+    def _nll(self, inputs: Tensor, codes: Tensor, condition: Tensor, plan: VisitPlan, dropout: float) -> Tensor:
         """As ``nll``, where ``inputs`` are read and ``codes`` are predicted."""
         assert len(plan.sizes) == self._length, "this prior visits one position at a step"
-        order = plan.order
+        order, ranks = plan.order.to(codes.device), plan.ranks().to(codes.device)
         index = torch.arange(self._prefix + self._length - 1, device=codes.device)[None]
         tokens = tokens_at(index, self._prefix_rows(condition), inputs, order[:, :-1], None, order[:, -1:])
         bidirectional = self._config.bidirectional_condition and self._prefix > 1
         mask = visible(index, index.shape[1], self._prefix) if bidirectional else None
-        x = self._run(self._embed(tokens), Attending(causal=mask is None, mask=mask))
+        x = dropped(self._embed(tokens), dropout)
+        x = self._run(x, Attending(causal=mask is None, mask=mask, dropout=dropout))
         logits = self._to_logits(x[:, self._prefix - 1 :])
         by_time = F.cross_entropy(logits.flatten(0, 1), codes.gather(1, order).flatten(), reduction="none")
-        return by_time.view_as(codes).gather(1, plan.ranks())
+        return by_time.view_as(codes).gather(1, ranks)
 
     @torch.no_grad()
     def logits(
@@ -179,12 +189,11 @@ class GPT(Prior):
         """float (B, n, C)."""
         by_time = self._config.positions == "time"
         positions = tokens.times.clamp(max=self._block_size - 1) if by_time else tokens.places
-        x = self.tok_emb(tokens.rows) + F.embedding(positions, self.pos_emb[0])
+        x: Tensor = self.tok_emb(tokens.rows) + F.embedding(positions, self.pos_emb[0])
         if self.target_emb is not None:
             predicting = (tokens.times >= self._prefix - 1)[..., None]
             x = x + F.embedding(tokens.predicts, self.target_emb) * predicting
-        dropped: Tensor = self.drop(x)
-        return dropped
+        return x
 
     def _run(self, x: Tensor, attending: Attending) -> Tensor:
         """All blocks, float (B, n, C) to float (B, n, C)."""
@@ -196,4 +205,10 @@ class GPT(Prior):
     def _to_logits(self, x: Tensor) -> Tensor:
         """float (B, n, C) to logits (B, n, V), in float32 where the arithmetic is of lower precision."""
         logits: Tensor = self.head(self.ln_f(x))
+        logits = logits[..., : self._vocab_size]  # more rows than codes are the setting vocabulary_rows
         return logits.float() if logits.dtype.itemsize < 4 else logits
+
+
+def _vocabulary(space: CodeSpace, layout: ConditionLayout, config: GPTConfig) -> Vocabulary:
+    """The rows that the tokens need."""
+    return Vocabulary.shared(space, layout) if config.vocabulary == "shared" else Vocabulary.separate(space, layout)

@@ -26,7 +26,11 @@ class PixelSNAILConfig(Config):
         None, ge=1, description="Channels of the values of one head; none shares half the width among the heads."
     )
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of activations dropped after the first convolution of every gated residual layer."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of activations dropped, in training, before the second convolution of every gated residual layer, "
+        "those of attention layers included.",
     )
     condition_layers: int = Field(
         2, ge=0, description="Unmasked 3×3 convolutions over spatial conditions and coarser grids of codes."

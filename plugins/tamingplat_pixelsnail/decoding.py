@@ -8,7 +8,7 @@ Shape letters: B batch, N code positions, P condition tokens, T visited, K targe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -90,14 +90,15 @@ def recompute(
     visited = steps[:, :-1] != NEVER
     codes = torch.where(visited, codes, 0)
     next_steps = steps.scatter(1, targets, lengths[:, None].expand_as(targets))
-    state = PixelSNAILState(lengths.clone(), steps, targets.clone(), {}).measured()
+    state = PixelSNAILState(lengths.clone(), steps, targets.clone(), {}, shown=targets).measured()
     logits = None
-    for index in _grids_of(grids, targets):
+    for index in _grids_of(grids, targets, None):
         grid = grids[index]
         here = slice(grid.start, grid.stop)
         tokens, inside = grid.conditions(codes, condition), grid.within(targets)
         found, lane = grid.stack.recompute(codes[:, here], tokens, next_steps[:, here], visited[:, here], inside)
         lane.ready = _rows_of(grid, targets)
+        lane.complete = bool(lane.ready.all())
         state.lanes[index] = lane
         logits = found if logits is None else torch.where((inside < grid.stack.length)[:, :, None], found, logits)
     assert logits is not None, "no target lies in any grid"
@@ -105,25 +106,43 @@ def recompute(
 
 
 def proceed(
-    grids: Sequence[Grid], codes: Tensor, targets: Tensor, condition: Tensor, state: PixelSNAILState, arrivals: Arrivals
+    grids: Sequence[Grid],
+    codes: Tensor,
+    targets: Tensor,
+    condition: Tensor,
+    state: PixelSNAILState,
+    arrivals: Arrivals,
+    time: int | None,
 ) -> tuple[Tensor, PixelSNAILState]:
-    """Logits (B, K, V) of targets where all that was visited since are targets of the state, which is changed in place."""
+    """Logits (B, K, V) of targets where all that was visited since are targets of the state, which is changed in place.
+
+    Args:
+        grids: All grids.
+        codes: int64 (B, N).
+        targets: int64 (B, K).
+        condition: int64 (B, P).
+        state: Of what was visited before.
+        arrivals: Which of the state's targets have been visited.
+        time: How many positions every row has visited; ``None`` where rows can differ. One grid being visited after the other,
+            this alone tells which grid the targets lie in.
+    """
     before = state.targets
     if arrivals.anywhere:
         state.visit(arrivals)
-    state.targets = targets.clone()
+    state.targets, state.shown = targets.clone(), targets
     lanes: dict[int, Lane] = {}
     logits = None
-    for index in _grids_of(grids, targets):
+    for index in _grids_of(grids, targets, time):
         grid = grids[index]
         lane = state.lanes.get(index)
         if lane is not None and arrivals.anywhere:
             arrived = grid.within(before)
             if arrivals.mask is not None:
                 arrived = torch.where(arrivals.mask, arrived, grid.stack.length)
-            whole = arrivals.mask is None and (grid.sole or bool((arrived < grid.stack.length).all()))
+            # Targets of one lane that were all visited lie in its grid.
+            whole = arrivals.mask is None and len(state.lanes) == 1
             grid.stack.advance(lane, codes[:, grid.start : grid.stop], arrived, whole=whole)
-        lane = _ready(grid, lane, codes, targets, condition, state)
+        lane = _ready(grid, lane, codes, targets, condition, state, time)
         inside = grid.within(targets)
         found = grid.stack.predict(lane, inside)
         logits = found if logits is None else torch.where((inside < grid.stack.length)[:, :, None], found, logits)
@@ -133,9 +152,17 @@ def proceed(
     return logits, state
 
 
-def _ready(grid: Grid, lane: Lane | None, codes: Tensor, targets: Tensor, condition: Tensor, state: PixelSNAILState) -> Lane:
+def _ready(
+    grid: Grid,
+    lane: Lane | None,
+    codes: Tensor,
+    targets: Tensor,
+    condition: Tensor,
+    state: PixelSNAILState,
+    time: int | None,
+) -> Lane:
     """The grid's memory with the condition of every row that has a target there."""
-    if lane is not None and grid.start == 0:
+    if lane is not None and (grid.start == 0 or lane.complete):
         return lane
     rows = _rows_of(grid, targets)
     if lane is not None and bool((lane.ready | ~rows).all()):
@@ -144,19 +171,31 @@ def _ready(grid: Grid, lane: Lane | None, codes: Tensor, targets: Tensor, condit
     tokens = grid.conditions(known, condition)
     if lane is None:
         lane = grid.stack.lane(tokens)
-        lane.ready = rows
+        lane.ready, lane.complete = rows, time is not None
     else:
         grid.stack.refresh(lane, tokens, rows & ~lane.ready)
     return lane
 
 
+def _inside(grid: Grid, targets: Tensor) -> Tensor:
+    return grid.within(targets) < grid.stack.length
+
+
 def _rows_of(grid: Grid, targets: Tensor) -> Tensor:
-    return (grid.within(targets) < grid.stack.length).any(1)
+    return _inside(grid, targets).any(1)
 
 
-def _grids_of(grids: Sequence[Grid], targets: Tensor) -> Iterable[int]:
+def _grids_of(grids: Sequence[Grid], targets: Tensor, time: int | None) -> Sequence[int]:
+    """The grids that targets lie in; see ``proceed`` for ``time``, without which the device has to be asked."""
     if len(grids) == 1:
         return (0,)
+    if time is not None:
+        found = [index for index, grid in enumerate(grids) if grid.start <= time < grid.stop]
+        # Where it costs nothing, what the plan promises is looked at.
+        assert targets.device.type != "cpu" or all(bool(_inside(grids[index], targets).all()) for index in found), (
+            "the visiting plan mixes grids"
+        )
+        return found
     stops = torch.tensor([grid.stop for grid in grids], device=targets.device)
     found = torch.unique(torch.bucketize(targets.contiguous(), stops, right=True)).tolist()
     return [index for index in found if index < len(grids)]

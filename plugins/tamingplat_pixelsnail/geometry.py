@@ -72,7 +72,7 @@ class Geometry:
 
     @classmethod
     def of(cls, steps: Tensor, height: int, width: int, *, batch: int, like: Tensor, sliced: bool = True) -> Geometry:
-        """The geometry of visiting steps.
+        """The geometry of visiting steps, computed where these are and moved to the device of ``like``.
 
         Args:
             steps: int64 (R, N), the step at which each position is visited.
@@ -101,11 +101,11 @@ class Geometry:
             height,
             width,
             raster,
-            destinations,
-            sources,
+            None if destinations is None else destinations.to(like.device),
+            None if sources is None else sources.to(like.device),
             counts,
-            attendable[:, None],
-            reached,
+            attendable[:, None].to(like.device),
+            reached.to(like.device),
             background(height, width, like),
         )
 

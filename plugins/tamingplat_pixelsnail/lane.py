@@ -29,6 +29,7 @@ class Lane:
         kernels: The convolutions' weights as matrices, neighbours first and the position itself last.
         condition: (B, N or 1, C), or ``None`` without conditions.
         ready: bool (B,), rows whose condition is known: that of a finer grid waits for the coarser codes.
+        complete: Whether all rows are known to be ready.
         columns: (B, N + 2, S), zero where nothing was visited. The row N is off the grid; the row N + 1 takes what is not kept.
         keys: For each attention layer (B, heads, key_width, N + 1), visited positions first; the last slot takes what is not
             kept.
@@ -46,6 +47,7 @@ class Lane:
     kernels: tuple[Tensor, ...]
     condition: Tensor | None
     ready: Tensor
+    complete: bool
     columns: Tensor
     keys: list[Tensor]
     values: list[Tensor]
@@ -130,6 +132,7 @@ class Lane:
             self,
             condition=None if self.condition is None else empty(self.condition),
             ready=empty(self.ready),
+            complete=False,
             columns=empty(self.columns),
             keys=[empty(keys) for keys in self.keys],
             values=[empty(values) for values in self.values],
@@ -164,8 +167,9 @@ class Lane:
         ).measured()
 
     def measured(self) -> Self:
-        """Itself, with ``extent`` and ``even`` as ``filled`` has them."""
+        """Itself, with ``extent`` and ``even`` as ``filled`` has them, and ``complete`` as ``ready`` does."""
         filled = self.filled.tolist()
+        self.complete = all(self.ready.tolist())
         self.extent = max(filled, default=0)
         self.even = min(filled, default=0) == self.extent
         return self

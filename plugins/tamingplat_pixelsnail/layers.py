@@ -9,6 +9,7 @@ Shape letters: B batch, M positions at hand (all N of a grid, or K targets), C w
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -23,6 +24,10 @@ RESIDUAL_GAIN = 0.1
 USUAL_TAPS = 5
 """Taps that a position sees on average, itself and half of its eight neighbours: the fan-in of an initialisation that has to
 be the same whatever the order."""
+
+
+Drop = Callable[[Tensor, float], Tensor]
+"""Dropout: activations and the share of them that is dropped, to activations."""
 
 
 class Pass(Protocol):
@@ -48,6 +53,11 @@ class Pass(Protocol):
 
     def drop(self, activations: Tensor, share: float) -> Tensor:
         """Dropout, in training alone."""
+
+
+def drop_nothing(activations: Tensor, share: float) -> Tensor:
+    """Dropout where none is wanted, as in decoding."""
+    return activations
 
 
 def concat_elu(x: Tensor, dim: int = -1) -> Tensor:
@@ -124,19 +134,20 @@ class GatedResidual(nn.Module):
 class PointwiseResidual(nn.Module):
     """The gated residual layer without neighbours, as attention layers use it; ``beside`` enters its first sum."""
 
-    def __init__(self, width: int, *, beside: int = 0) -> None:
+    def __init__(self, width: int, dropout: float, *, beside: int = 0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.linear_in = normal_linear(2 * width, width)
         self.linear_beside = normal_linear(2 * beside, width, bias=False) if beside else None
         self.linear_out = normal_linear(2 * width, 2 * width, gain=RESIDUAL_GAIN)
 
-    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, drop: Drop, beside: Tensor | None = None) -> Tensor:
         """(B, M, C) and, where there is such an input, (B, M, beside) to (B, M, C)."""
         hidden = self.linear_in(concat_elu(x))
         if self.linear_beside is not None:
             assert beside is not None, "a layer with a second input was called without it"
             hidden = hidden + self.linear_beside(concat_elu(beside))
-        return x + gate(self.linear_out(concat_elu(hidden)))
+        return x + gate(self.linear_out(drop(concat_elu(hidden), self.dropout)))
 
 
 class AttentionLayer(nn.Module):
@@ -152,27 +163,27 @@ class AttentionLayer(nn.Module):
         self.key_width = config.key_width
         self.value_width = config.head_value_width
         width = config.width
-        self.query_residual = PointwiseResidual(width + 2)
+        self.query_residual = PointwiseResidual(width + 2, config.dropout)
         self.query = normal_linear(width + 2, self.heads * self.key_width)
-        self.memory_residual = PointwiseResidual(2 * width + 2)
+        self.memory_residual = PointwiseResidual(2 * width + 2, config.dropout)
         self.memory = normal_linear(2 * width + 2, self.heads * (self.key_width + self.value_width))
-        self.output_residual = PointwiseResidual(width, beside=self.heads * self.value_width)
+        self.output_residual = PointwiseResidual(width, config.dropout, beside=self.heads * self.value_width)
 
     def forward(self, x: Tensor, here: Pass) -> Tensor:
         """(B, M, C) to (B, M, C)."""
-        query = self.query(self.query_residual(torch.cat([x, here.background()], dim=-1)))
-        mixed: Tensor = self.output_residual(x, here.attend(self, query, x))
+        query = self.query(self.query_residual(torch.cat([x, here.background()], dim=-1), here.drop))
+        mixed: Tensor = self.output_residual(x, here.drop, here.attend(self, query, x))
         return mixed
 
     def heads_of(self, projected: Tensor) -> Tensor:
         """(B, M, heads · width) to (B, heads, M, width)."""
         return projected.reshape(*projected.shape[:2], self.heads, -1).transpose(1, 2)
 
-    def remember(self, x: Tensor, embedded: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
+    def remember(self, x: Tensor, embedded: Tensor, background: Tensor, drop: Drop) -> tuple[Tensor, Tensor]:
         """Keys and values of visited positions from their features, codes (B, M, C) and coordinates (B, M, 2).
 
         Returns:
             (B, heads, M, key_width) and (B, heads, M, value_width).
         """
-        both = self.heads_of(self.memory(self.memory_residual(torch.cat([embedded, x, background], dim=-1))))
+        both = self.heads_of(self.memory(self.memory_residual(torch.cat([embedded, x, background], dim=-1), drop)))
         return both[..., : self.key_width], both[..., self.key_width :]

@@ -2,30 +2,38 @@
 
 Chen, Mishra, Rohaninejad, Abbeel: PixelSNAIL: An Improved Autoregressive Generative Model, https://arxiv.org/abs/1712.09763.
 
-What follows the paper (Sec. 2, Figs. 3 and 4) and its authors' code: gated residual layers of two convolutions each after ELU
-concatenation, in stacks of ``residual_layers``, each stack followed by an attention layer whose keys and values come from
-features, input and background coordinates and whose queries come from features and coordinates, both through a pointwise gated
-residual layer; dropout after the first convolution of a residual layer; a final ELU and a pointwise layer. By default keys have
-16 channels, values half the width, and there is one head.
+What follows the paper (Sec. 2, Figs. 3 and 4) and its authors' code: gated residual layers of two convolutions each, in stacks
+of ``residual_layers``, each stack followed by an attention layer whose keys and values come from features, input and background
+coordinates and whose queries come from features and coordinates, both through a pointwise gated residual layer, as does what is
+found; scores divided by the root of the keys' channels; dropout before the second convolution of every gated residual layer,
+pointwise ones included; a final ELU and a pointwise layer. By default keys have 16 channels, values half the width, and there
+is one head. The first convolution has the authors' support: three positions above and one to the left.
 
 What departs from it, and why:
 
 * Convolutions (Sec. 2: masked to the left and above; the authors' code shifts 2×2 kernels). Here each owns a 3×3 kernel masked
   at every position by the visiting plan: the first reads neighbours that are visited at an earlier step, later ones the
   position itself too. So one set of parameters serves every order. Row by row the taps are the three above, the left one and
-  the centre: one more, above right, than a 2×2 kernel has.
+  the centre: one more, above right, than a 2×2 kernel has; ``unused_parameters`` counts those that an order leaves idle.
+* Activation: the ELU of x and of −x side by side, which is the default of the functions in the authors' code; their training
+  script sets plain ELU unless told otherwise.
 * Output (Sec. 2, a discretized mixture of logistics over three subpixels): a softmax over the vocabulary, because codes have
   no metric. A position holds one code, so there is no autoregression over channels.
-* Input: codes are embedded. An embedding of a visited position is distinct from the zeros of others, so the authors'
-  channel of ones, which marks padding, is not needed.
-* Attention (Sec. 2): a position without predecessors gets zeros. Several heads are possible.
+* Input: codes are embedded, and attention layers see the embeddings where the authors' see pixels. An embedding of a visited
+  position is distinct from the zeros of others, so the authors' channel of ones, which marks padding, is not needed.
+* Attention (Sec. 2): several heads are possible. A position without predecessors gets zeros, as from the authors' code, where
+  1e-6 in the denominator does it and lowers all other weights by as large a share at most.
 * Weight normalisation with data-dependent initialisation (Salimans and Kingma 2016, in the authors' code) is left out: its
   first batch would make the initial weights depend on the data and on the visiting order. Weights are drawn from a normal
-  distribution of variance 1 / fan-in; those that end a residual branch or the network have a tenth of that scale.
+  distribution of variance 1 / fan-in; those that end a residual branch have a tenth of that scale, as in the authors' code, and
+  so does the last layer, which has not there. What a pointwise layer adds from the attention has no bias of its own, which
+  would double the one beside it.
 * Conditions (Sec. 1 names a global h; no experiment of the paper has one): tokens without a place, and maps, are added in
-  every gated residual layer of the stacks (``context.py``).
-* Several grids of codes: one stack of layers per grid. A finer grid takes the coarser ones as maps that it is conditioned on.
-* Polyak averaging (Sec. 2) is the training loop's ``ema_decay``.
+  every gated residual layer of the stacks, not in the pointwise ones (``context.py``).
+* Several grids of codes: one network per grid. A finer grid takes the coarser ones as maps that it is conditioned on.
+* Training: the authors' Adam with β = (0.95, 0.9995), a rate of 1e-3 that decays geometrically, and Polyak averages are the
+  training settings' to choose; the component's own are AdamW's of the transformer at a constant rate of 3e-4, so that both
+  priors are trained alike.
 
 Shape letters: B batch, N code positions, P condition tokens, T visited, K targets, V vocabulary, R rows of distinct orders.
 """
@@ -156,7 +164,7 @@ class PixelSNAIL(Prior):
         return known
 
     def unused_parameters(self, plan: VisitPlan) -> int:
-        """How many parameters are kernel taps that a plan uses nowhere, and so never train.
+        """See ``Prior``: the kernel taps that a plan uses at no position.
 
         Row by row these are the taps of the future, and in every order the centre of the first convolution.
         """
@@ -187,6 +195,9 @@ class PixelSNAIL(Prior):
         A column of a visited position depends on what was visited before that position's step. Which positions were visited
         together is known to the state that predicted them together. Without it, it is told by ``sizes``, int64 (S,), the
         plan's steps; every position is its own step where that is not given.
+
+        A call that is given a state does not wait for the device where all rows have visited equally many positions and
+        ``visited`` and ``targets`` are slices of one order; other calls wait once or more.
         """
         assert state is None or isinstance(state, PixelSNAILState), state
         B, T = visited.shape
@@ -197,4 +208,4 @@ class PixelSNAIL(Prior):
             lengths = torch.full((B,), T, device=codes.device) if lengths is None else lengths
             steps = visiting_steps(visited, lengths, self.space.length, sizes, state)
             return recompute(self._grids(), codes, targets, condition, steps, lengths)
-        return proceed(self._grids(), codes, targets, condition, state, arrivals)
+        return proceed(self._grids(), codes, targets, condition, state, arrivals, T if lengths is None else None)

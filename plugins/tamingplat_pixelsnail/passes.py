@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tamingplat_pixelsnail.geometry import CENTRE, Geometry
 from tamingplat_pixelsnail.lane import Lane
-from tamingplat_pixelsnail.layers import AttentionLayer, MaskedConv
+from tamingplat_pixelsnail.layers import AttentionLayer, MaskedConv, drop_nothing
 
 NEIGHBOURS = tuple(tap for tap in range(9) if tap != CENTRE)
 
@@ -90,7 +90,7 @@ class FullPass:
 
     def attend(self, attention: AttentionLayer, query: Tensor, features: Tensor) -> Tensor:
         """See ``layers.Pass``."""
-        memory = attention.remember(features, self.embedded, self.background())
+        memory = attention.remember(features, self.embedded, self.background(), self.drop)
         if self.record:
             self.features.append(features)
             self.memory.append(memory)
@@ -189,5 +189,5 @@ class ColumnPass:
         return self.around
 
     def drop(self, activations: Tensor, share: float) -> Tensor:
-        """See ``layers.Pass``; decoding drops nothing."""
-        return activations
+        """See ``layers.Pass``."""
+        return drop_nothing(activations, share)

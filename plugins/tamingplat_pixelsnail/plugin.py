@@ -13,6 +13,7 @@ def tamingplat_components() -> list[Component]:
         Component(
             kind="prior",
             name="pixelsnail",
+            revision=2,
             factory="tamingplat_pixelsnail.model:PixelSNAIL",
             summary="PixelSNAIL: gated masked convolutions and causal attention, under any visiting order",
             config=PixelSNAILConfig,

@@ -17,7 +17,7 @@ from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import Context
 from tamingplat_pixelsnail.geometry import CENTRE, Geometry, background, neighbour_table
 from tamingplat_pixelsnail.lane import Lane
-from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, normal_linear
+from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, drop_nothing, normal_linear
 from tamingplat_pixelsnail.passes import NEIGHBOURS, ColumnPass, FullPass
 
 
@@ -118,6 +118,7 @@ class GridStack(nn.Module):
             kernels=tuple(kernels),
             condition=self._condition(tokens),
             ready=torch.ones(B, dtype=torch.bool, device=weight.device),
+            complete=True,
             columns=weight.new_zeros(B, N + 2, S),
             keys=[weight.new_zeros(B, layer.heads, layer.key_width, N + 1) for layer in attentions],
             values=[weight.new_zeros(B, layer.heads, N + 1, layer.value_width) for layer in attentions],
@@ -149,7 +150,7 @@ class GridStack(nn.Module):
         embedded = self.embedding(known if whole else torch.where(positions < self.length, known, 0))
         around = lane.background[index]
         memory = [
-            attention.remember(features, embedded, around)
+            attention.remember(features, embedded, around, drop_nothing)
             for attention, features in zip(self.attentions(), lane.pending_features, strict=True)
         ]
         lane.write(positions, embedded, memory, whole=whole)

@@ -50,7 +50,7 @@ class Ancestral(Sampler):
         state: PriorState | None = None
         for step in schedule:
             logits, state = prior.logits(
-                codes, step.visited, step.targets, request.condition, lengths=step.lengths, state=state
+                codes, step.visited, step.targets, request.condition, lengths=step.lengths, state=state, sizes=plan.sizes
             )
             drawn = self._draw(logits.double(), k, request, step.targets)
             if given is not None:

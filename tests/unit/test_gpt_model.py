@@ -243,14 +243,41 @@ def test_pkeep_keeps_that_share_and_targets_stay() -> None:
 
 
 def test_dropout_in_training_alone() -> None:
+    """And only where there is randomness to draw: a likelihood is exact in training mode too, and so are logits."""
     prior = perturbed(make(dropout=0.3))
     batch = PriorBatch(random_codes(SPACE, 8), random_condition((), 8), random_plan(8))
-    clean = prior.nll(batch.codes, batch.condition, batch.plan)
-    assert torch.equal(clean, prior.nll(batch.codes, batch.condition, batch.plan))
+    arguments = (batch.codes, batch.plan.order[:, :3], batch.plan.order[:, 3:4], batch.condition)
+    clean, logits = prior.nll(batch.codes, batch.condition, batch.plan), prior.logits(*arguments)[0]
     prior.train()
-    torch.manual_seed(0)
-    first, second = (prior.nll(batch.codes, batch.condition, batch.plan) for _ in range(2))
-    assert not torch.equal(first, second) and not torch.equal(first, clean)
+    assert torch.equal(clean, prior.nll(batch.codes, batch.condition, batch.plan))
+    assert torch.equal(logits, prior.logits(*arguments)[0])
+
+    def total(generator: torch.Generator | None, seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return prior(batch, step=0, phase="main", generator=generator)["total"]
+
+    assert torch.equal(total(None, 0), clean.mean())
+    first, again, other = (total(torch.Generator(), seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other) and not torch.equal(first, clean.mean())
+    prior.eval()
+    assert torch.equal(total(torch.Generator(), 0), clean.mean())
+
+
+def test_dropout_in_the_places_of_the_reference() -> None:
+    """After the embeddings, on attention weights and at the end of both residual branches: each of them alone would show."""
+    calls: list[float] = []
+    prior = make(dropout=0.25, layers=3).train()
+    batch = PriorBatch(random_codes(SPACE, 2), random_condition((), 2), random_plan(2))
+    plain, attention = torch.nn.functional.dropout, torch.nn.functional.scaled_dot_product_attention
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "dropout", lambda x, p: calls.append(p) or plain(x, p))
+        patch.setattr(
+            torch.nn.functional,
+            "scaled_dot_product_attention",
+            lambda *a, dropout_p, **k: calls.append(dropout_p) or attention(*a, dropout_p=dropout_p, **k),
+        )
+        prior(batch, step=0, phase="main", generator=torch.Generator())
+    assert calls == [0.25] * (1 + 3 * 3)
 
 
 def test_mixed_precision_gives_float32() -> None:

@@ -236,6 +236,30 @@ def test_rows_of_different_lengths(grids, layout):
             state = new_state if kept is not None or state is None else state
 
 
+@pytest.mark.parametrize("grids", ["square", "two grids", "three"])
+def test_lengths_may_be_named_or_not_and_targets_may_lie_anywhere_in_memory(grids):
+    model = build(GRIDS[grids], layout=LAYOUTS["maps"])
+    codes = torch.randint(5, (3, model.space.length), generator=seeded(15))
+    condition = tokens(LAYOUTS["maps"], 3)
+    plan = plans(model.space, 3, "apart")
+    nll = model.nll(codes, condition, plan).detach()
+    buffer = torch.empty(3, 1, dtype=torch.int64)
+    state = None
+    for time in range(model.space.length):
+        visited, targets = plan.order[:, :time], plan.order[:, time : time + 1]
+        shown = (targets, targets.clone(), buffer.copy_(targets))[time % 3]
+        named = torch.full((3,), time) if time // 3 % 2 else None
+        logits, state = model.logits(only_visited(codes, visited), visited, shown, condition, lengths=named, state=state)
+        torch.testing.assert_close(scores(logits, codes, targets), nll.gather(1, targets), rtol=0, atol=1e-12)
+
+
+def test_targets_in_another_grid_than_the_next_position_are_an_error():
+    model = build(GRIDS["two grids"])
+    codes = torch.zeros(1, model.space.length, dtype=torch.int64)
+    with pytest.raises(AssertionError, match="mixes grids"):
+        model.logits(codes, codes[:, :0], torch.tensor([[5]]), tokens((), 1))
+
+
 def test_a_row_that_has_visited_nothing_beside_one_that_has():
     model = build(((3, 3),))
     codes = torch.randint(5, (2, 9), generator=seeded(14))

@@ -14,6 +14,7 @@ from tamingplat_pixelsnail.plugin import tamingplat_components
 
 from tamingplat.interfaces import CodeSpace, ConditionPart, TamingplatError
 from tamingplat.interfaces.models import PriorBatch, VisitPlan
+from tamingplat.registry import load_registry
 
 LAYOUT = (ConditionPart("class", 4), ConditionPart("map", 6, (2, 3)))
 SPACE = CodeSpace(((2, 2), (4, 4)), 7)
@@ -138,6 +139,45 @@ def test_dropout_draws_from_the_generator_it_is_given():
     model.eval()
     assert torch.equal(total(model, batch, seeded(3)), plain)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_dropout_reaches_the_gated_residual_layers_of_attention():
+    model = build(dropout=0.5)
+    batch = example(model)
+    with torch.no_grad():
+        for stack in model.stacks:
+            for block in stack.blocks:
+                for residual in block.residuals:
+                    # What is dropped in the stacks of convolutions no longer arrives anywhere.
+                    residual.conv_out.weight.zero_()
+    assert not torch.equal(total(model, batch, seeded(3)), total(model, batch, seeded(4)))
+    assert torch.equal(total(model, batch, seeded(3)), total(model, batch, seeded(3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "conditional", "published"),
+    [("rin", 12, False, 85), ("d-rin-v1", 14, True, 180), ("imagenet", 24, False, 310), ("s-flckr", 24, True, 310)],
+)
+def test_presets_match_the_published_sizes(name, layers, conditional, published):
+    """Layers of Tab. 1's transformer, and the width at which active parameters under raster come nearest to its number."""
+    config = PixelSNAILConfig(**load_registry().preset("prior", "pixelsnail", name))
+    assert config.layers == layers
+    layout = (ConditionPart("map", 1024, (16, 16)),) if conditional else ()
+    plan = VisitPlan.repeat(torch.arange(256), 1)
+
+    def active(layers, width):
+        with torch.device("meta"):
+            sizes = config.model_copy(update={"layers": layers, "width": width})
+            model = PixelSNAIL(CodeSpace(((16, 16),), 1024), layout, sizes, {})
+        return sum(parameter.numel() for parameter in model.parameters()) - model.unused_parameters(plan)
+
+    def distance(width):
+        # Every layer is as large as any other; two are quicker to make than all of them.
+        first, second = active(1, width), active(2, width)
+        return abs((first + (config.layers - 1) * (second - first)) / 1e6 - published)
+
+    assert distance(config.width) == min(distance(config.width + change) for change in (-16, 0, 16))
+    assert distance(config.width) < 0.04 * published
 
 
 def test_state_round_trips_and_a_copy_is_independent():

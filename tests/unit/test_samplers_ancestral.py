@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 import pytest
 import torch
 from pydantic import ValidationError
+from tamingplat_pixelsnail.config import PixelSNAILConfig
+from tamingplat_pixelsnail.model import PixelSNAIL
 from tamingplat_samplers.ancestral import Ancestral
 from tamingplat_samplers.config import AncestralConfig
 from torch import Tensor
@@ -213,6 +215,21 @@ def test_a_part_of_a_step_can_be_given() -> None:
     given = given_at([ORDER[:2]] * 2)
     codes = sampler().sample(request_of(SumPrior(), 2, sizes=(1, 3, 2), given=given))
     assert (codes[given[1]] == 2).all()
+
+
+def test_given_codes_of_a_group_were_visited_together() -> None:
+    """A prior that can tell is asked about the same steps as where the codes were drawn, and so draws the same others."""
+    torch.manual_seed(0)
+    prior = PixelSNAIL(SPACE, (), PixelSNAILConfig(layers=1, residual_layers=1, width=8), {}).double().eval()
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    free = sampler().sample(request_of(prior, 16, sizes=(1, 3, 2)))
+    mask = torch.zeros(16, SPACE.length, dtype=torch.bool)
+    mask[:, ORDER[:4]] = True
+    given = (torch.where(mask, free, 0), mask)
+    assert torch.equal(sampler().sample(request_of(prior, 16, sizes=(1, 3, 2), given=given)), free)
+    assert not torch.equal(sampler().sample(request_of(prior, 16, given=given)), free)
 
 
 @pytest.mark.parametrize("positions", [ORDER[1:2], ORDER[3:], [ORDER[0], ORDER[2]]])

@@ -27,7 +27,7 @@ class PriorBatch:
     Attributes:
         codes: int64 (B, N) in canonical order.
         condition: int64 (B, P) in layout order.
-        plan: The visiting plan of each image.
+        plan: The visiting plan of each image; see ``Prior.nll`` for its device.
     """
 
     codes: Tensor
@@ -69,6 +69,17 @@ class Prior(Trainable):
         """Why this prior cannot model such codes under such a condition, with the remedy; ``None`` where it can."""
         return None
 
+    def unused_parameters(self, plan: VisitPlan) -> int:
+        """How many parameters never train under a plan, because nothing that they could read is visited in time.
+
+        Reported beside the number of all parameters. It reads the plan alone, so that it can be asked of a model on the meta
+        device.
+
+        Args:
+            plan: Visiting plan of one row or more, on any device but the meta device.
+        """
+        return 0
+
     @abstractmethod
     def nll(self, codes: Tensor, condition: Tensor, plan: VisitPlan) -> Tensor:
         """Exact −log p in nats of every code given the condition and what the plan visits before it.
@@ -76,7 +87,8 @@ class Prior(Trainable):
         Args:
             codes: int64 (B, N) in canonical order.
             condition: int64 (B, P) in layout order.
-            plan: Visiting plan of B rows, on the same device.
+            plan: Visiting plan of B rows, on the same device; on the CPU where codes and weights are on the meta device, so
+                that operations can be counted without being carried out.
 
         Returns:
             float (B, N) in canonical order, at least float32.
@@ -98,7 +110,9 @@ class Prior(Trainable):
 
         Args:
             codes: int64 (B, N) in canonical order; values outside ``visited`` do not matter.
-            visited: int64 (B, T), canonical positions in visiting order, right-padded.
+            visited: int64 (B, T), canonical positions in visiting order, right-padded. A sampler slices ``visited`` and
+                ``targets`` from one order, and writes to neither while it goes on from a state: a prior may then take views of
+                the same memory as equal without reading them, which would have to wait for the device.
             targets: int64 (B, K), predicted independently of each other. An ``in_order`` prior takes the plan's next step.
             condition: int64 (B, P) in layout order.
             lengths: int64 (B,), how many of each row's ``visited`` count; all T where ``None``.
