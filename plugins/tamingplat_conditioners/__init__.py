@@ -1,1 +1,1 @@
-"""Conditions: none, and the image's class."""
+"""Conditions: none, the class, maps through tokenizers of their own, coordinates, and several of them together."""

@@ -1,4 +1,4 @@
-"""Which columns of a table can hold images and classes."""
+"""Which columns of a table can hold images, classes, maps and keypoints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tamingplat.interfaces import Problem
+from tamingplat_datasets.config import TableConfig
 from tamingplat_datasets.labels import first_few
 
 if TYPE_CHECKING:
@@ -15,17 +16,16 @@ if TYPE_CHECKING:
 LabelType = Literal["int64", "bool", "string"]
 
 
-def image_problem(schema: pa.Schema, column: str, where: str) -> Problem | None:
-    """Why a column holds no encoded images; ``None`` where it does."""
-    missing = _missing(schema, column, where, "image_column", "set image_column to the column of images")
+def image_problem(schema: pa.Schema, column: str, where: str, setting: str = "image_column") -> Problem | None:
+    """Why a column, which ``setting`` names, holds no encoded images; ``None`` where it does."""
+    what = "images" if setting == "image_column" else "maps"
+    missing = _missing(schema, column, where, setting, f"set {setting} to the column of {what}")
     if missing is not None:
         return missing
     if _holds_images(schema.field(column).type):
         return None
     images = [field.name for field in schema if _holds_images(field.type)]
-    remedy = (
-        f"set image_column to {' or '.join(images)}" if images else "store images as Hugging Face Image or as encoded bytes"
-    )
+    remedy = f"set {setting} to {' or '.join(images)}" if images else f"store {what} as Hugging Face Image or as encoded bytes"
     return Problem(where, f"column {column} holds {schema.field(column).type}, not encoded images", remedy)
 
 
@@ -50,6 +50,26 @@ def label_problem(schema: pa.Schema, column: str, where: str) -> Problem | None:
         f"column {column} holds {schema.field(column).type}, which cannot be classes",
         'set label_column to a column of integers or strings, or to "" for images without labels',
     )
+
+
+def keypoints_problem(schema: pa.Schema, column: str, where: str) -> Problem | None:
+    """Why a column holds no keypoints; ``None`` where it does."""
+    missing = _missing(schema, column, where, "keypoints.column", "set keypoints.column to the column of keypoints")
+    if missing is not None or _holds_numbers(schema.field(column).type):
+        return missing
+    return Problem(
+        where,
+        f"column {column} holds {schema.field(column).type}, not lists of numbers",
+        "store x, y and visibility of each joint, one after the other",
+    )
+
+
+def _holds_numbers(kind: pa.DataType, inside: bool = False) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _holds_numbers(kind.value_type, inside=True)
+    return inside and bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _missing(schema: pa.Schema, column: str, where: str, setting: str, remedy: str) -> Problem | None:
@@ -86,30 +106,46 @@ def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
     return tuple(str(name) for name in feature["names"])
 
 
-def plain_schema(kind: LabelType | None) -> pa.Schema:
-    """The columns ``image``, the encoded bytes, and ``label``, where there are classes."""
+def plain_schema(schema: pa.Schema, config: TableConfig) -> pa.Schema:
+    """The columns that are kept of a table, under our names: ``image``, encoded, ``label``, and what comes with the image."""
     import pyarrow as pa
 
-    label = [] if kind is None else [("label", pa.type_for_alias(kind))]
-    return pa.schema([("image", pa.large_binary()), *label])
+    fields = [("image", pa.large_binary())]
+    if config.label_column is not None:
+        fields.append(("label", pa.type_for_alias(label_type(schema, config.label_column))))
+    for name, column in config.condition_columns.items():
+        fields.append((name, schema.field(column).type if name == "keypoints" else pa.large_binary()))
+    return pa.schema(fields)
 
 
-def plain(batch: pa.RecordBatch, image: str, label: str | None, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of ``plain_schema`` from one that has the columns ``image`` and ``label`` under other names."""
+def source_columns(config: TableConfig) -> dict[str, str]:
+    """The table's column for each of ours, in the order of ``plain_schema``."""
+    label = {} if config.label_column is None else {"label": config.label_column}
+    return {"image": config.image_column, **label, **config.condition_columns}
+
+
+def plain(batch: pa.RecordBatch, config: TableConfig, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of ``plain_schema`` from one that has its columns under other names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    images = batch.column(image)
-    if pa.types.is_struct(images.type):
-        images = pc.struct_field(images, "bytes")
-    labels = [] if label is None else [batch.column(label)]
-    columns = [column.cast(field.type) for column, field in zip([images, *labels], schema, strict=True)]
+    columns = []
+    for field, source in zip(schema, source_columns(config).values(), strict=True):
+        column = batch.column(source)
+        if pa.types.is_struct(column.type):
+            column = pc.struct_field(column, "bytes")
+        columns.append(column.cast(field.type))
     return pa.record_batch(columns, schema=schema)
 
 
-def schema_problems(schema: pa.Schema, image: str, label: str | None, where: str) -> Sequence[Problem]:
+def schema_problems(schema: pa.Schema, config: TableConfig, where: str) -> Sequence[Problem]:
     """Everything that is wrong with the columns of one table."""
-    found = [image_problem(schema, image, where)]
-    if label is not None:
-        found.append(label_problem(schema, label, where))
+    found = [image_problem(schema, config.image_column, where)]
+    if config.label_column is not None:
+        found.append(label_problem(schema, config.label_column, where))
+    for name, column in config.condition_columns.items():
+        if name == "keypoints":
+            found.append(keypoints_problem(schema, column, where))
+        else:
+            found.append(image_problem(schema, column, where, f"{name}.column"))
     return [problem for problem in found if problem is not None]

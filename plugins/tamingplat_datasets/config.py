@@ -7,8 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from tamingplat.interfaces import Config, FilePath
+from tamingplat_datasets.condition_config import (
+    Column,
+    Conditions,
+    DepthColumn,
+    DepthFolders,
+    KeypointsColumn,
+    KeypointsFiles,
+    SegmentationColumn,
+    SegmentationFolders,
+)
 
-Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos", "bilinear-unsmoothed"]
 
 
 def _both_sides(value: Any) -> Any:
@@ -19,8 +29,10 @@ def _nothing_if_empty(value: Any) -> Any:
     return None if value == "" else value
 
 
-ImageSize = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_both_sides)]
-Column = Annotated[str, Field(min_length=1)]
+ImageSize = Annotated[
+    tuple[PositiveInt, PositiveInt],
+    BeforeValidator(_both_sides, json_schema_input_type=PositiveInt | tuple[PositiveInt, PositiveInt]),
+]
 OptionalColumn = Annotated[str | None, BeforeValidator(_nothing_if_empty)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 
@@ -39,7 +51,9 @@ class ImageConfig(Config):
     )
     flip: bool = Field(False, description="Mirror views other than the plain one left to right with probability one half.")
     interpolation: Interpolation = Field(
-        "bicubic", description="Filter of the resizing; all but nearest smooth when they shrink."
+        "bicubic",
+        description="Filter of the resizing. box, bilinear, bicubic and lanczos smooth when they shrink. bilinear-unsmoothed "
+        "reads four neighbours always, as OpenCV's bilinear filter does, with which VQGAN's authors scaled theirs.",
     )
     background: tuple[Byte, Byte, Byte] = Field(
         (255, 255, 255), description="RGB colour, 0 to 255, behind transparent pixels where channels is 1 or 3."
@@ -47,9 +61,38 @@ class ImageConfig(Config):
     limit: PositiveInt | dict[str, PositiveInt] | None = Field(
         None, description="At most so many images of every split, or of each split by name: the first ones."
     )
+    coordinates: bool = Field(
+        False, description="Whether each image comes with its place in what it was cropped from, as the column coordinates."
+    )
+
+    @property
+    def conditions(self) -> Conditions:
+        """What comes with every image, beside its class."""
+        return Conditions()
 
 
-class ParquetConfig(ImageConfig):
+class TableConfig(ImageConfig):
+    """Which columns of a table are taken."""
+
+    image_column: Column = Field("image", description="Column of encoded images (Hugging Face Image, or bytes).")
+    label_column: OptionalColumn = Field("label", description="Column of classes; an empty string for images without labels.")
+    segmentation: SegmentationColumn | None = Field(None, description="Label maps, where there are any.")
+    depth: DepthColumn | None = Field(None, description="Depth maps, where there are any.")
+    keypoints: KeypointsColumn | None = Field(None, description="Keypoints, where there are any.")
+
+    @property
+    def conditions(self) -> Conditions:
+        """What comes with every image, beside its class."""
+        return Conditions(self.segmentation, self.depth, self.keypoints)
+
+    @property
+    def condition_columns(self) -> dict[str, str]:
+        """The table's column for each of ours, of those that are taken beside image and label."""
+        named = (("segmentation", self.segmentation), ("depth", self.depth), ("keypoints", self.keypoints))
+        return {name: block.column for name, block in named if block is not None}
+
+
+class ParquetConfig(TableConfig):
     """Settings of ``parquet``."""
 
     train: FilePath = Field(description="Parquet file, or folder of Parquet files in the order of their names.")
@@ -57,8 +100,6 @@ class ParquetConfig(ImageConfig):
     extra_splits: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], FilePath] = Field(
         default_factory=dict, description="Further splits by name, such as selection or test."
     )
-    image_column: Column = Field("image", description="Column of encoded images (Hugging Face Image, or bytes).")
-    label_column: OptionalColumn = Field("label", description="Column of classes; an empty string for images without labels.")
 
     @model_validator(mode="after")
     def _distinct_splits(self) -> ParquetConfig:
@@ -83,6 +124,14 @@ class ImageFolderConfig(ImageConfig):
     labels: bool = Field(
         True, description="Whether the folders directly inside are classes; without such folders there are none."
     )
+    segmentation: SegmentationFolders | None = Field(None, description="Label maps, where there are any.")
+    depth: DepthFolders | None = Field(None, description="Depth maps, where there are any.")
+    keypoints: KeypointsFiles | None = Field(None, description="Keypoints, where there are any.")
+
+    @property
+    def conditions(self) -> Conditions:
+        """What comes with every image, beside its class."""
+        return Conditions(self.segmentation, self.depth, self.keypoints)
 
     @model_validator(mode="after")
     def _one_layout(self) -> ImageFolderConfig:
@@ -91,10 +140,17 @@ class ImageFolderConfig(ImageConfig):
             raise ValueError("give either root, or train and validation, not both")
         if self.root is None and None in split:
             raise ValueError("give root, a folder of images that is split here, or both train and validation")
+        for name, block in (("segmentation", self.segmentation), ("depth", self.depth), ("keypoints", self.keypoints)):
+            if block is None:
+                continue
+            given = [field for field in ("root", "train", "validation") if getattr(block, field) is not None]
+            wanted = ["root"] if self.root is not None else ["train", "validation"]
+            if given != wanted:
+                raise ValueError(f"{name} must give {' and '.join(wanted)}, as the images themselves do")
         return self
 
 
-class HubConfig(ImageConfig):
+class HubConfig(TableConfig):
     """Settings of ``hub``. A token for private repositories is taken from the environment (HF_TOKEN)."""
 
     path: OptionalColumn = Field(
@@ -111,8 +167,6 @@ class HubConfig(ImageConfig):
     validation: str = Field(
         "validation", pattern=r"^\w+(\.\w+)*$", description="The repository's split to validate on, often test."
     )
-    image_column: Column = Field("image", description="Column of images.")
-    label_column: OptionalColumn = Field("label", description="Column of classes; an empty string for images without labels.")
 
     @model_validator(mode="after")
     def _one_source(self) -> HubConfig:

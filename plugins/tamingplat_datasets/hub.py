@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamingplat.interfaces import DataError, Problem, ProblemsError, UnavailableError
-from tamingplat_datasets.base import ImageDataset
+from tamingplat_datasets.base import ImageDataset, Row
 from tamingplat_datasets.cache import cache_root, kept
-from tamingplat_datasets.columns import class_names, label_type, schema_problems
+from tamingplat_datasets.columns import class_names, label_type, schema_problems, source_columns
 from tamingplat_datasets.config import HubConfig
 from tamingplat_datasets.labels import MOST_CLASSES, Classes, first_few
 from tamingplat_datasets.tables import open_table
@@ -63,7 +63,7 @@ class HubDataset(ImageDataset):
             except ProblemsError as error:
                 problems.extend(error.problems)
                 continue
-            problems.extend(schema_problems(schemas[split], self.config.image_column, self.config.label_column, where))
+            problems.extend(schema_problems(schemas[split], self.config, where))
             if not counts[split]:
                 problems.append(Problem(where, f"the {split} split is empty", "name another split"))
         if problems:
@@ -116,8 +116,9 @@ class HubDataset(ImageDataset):
                 table = load_split(self._source, self._names()[split], config=self.config.name)
             else:
                 table = concatenate_datasets([open_table(file) for file in self._downloaded(split)])
-            if isinstance(table.features.get(self.config.image_column), Image):
-                table = table.cast_column(self.config.image_column, Image(decode=False))
+            for column in source_columns(self.config).values():
+                if isinstance(table.features.get(column), Image):
+                    table = table.cast_column(column, Image(decode=False))
             self._tables[split] = table
         return self._tables[split]
 
@@ -148,24 +149,30 @@ class HubDataset(ImageDataset):
         assert files is not None
         return files
 
-    def _row(self, split: str, index: int) -> tuple[bytes, Any]:
+    def _row(self, split: str, index: int) -> Row:
         row = self._table(split)[index]
-        image = row[self.config.image_column]
-        label = None if self.config.label_column is None else row[self.config.label_column]
-        if isinstance(image, bytes):
-            return image, label
-        if isinstance(image, Mapping) and image.get("bytes") is not None:
-            return image["bytes"], label
-        path = image.get("path") if isinstance(image, Mapping) else None
-        if not path:
-            raise DataError(f"{self._place(split, index)}: no image")
-        try:
-            return Path(path).read_bytes(), label
-        except OSError as error:
-            raise DataError(f"{self._place(split, index)}: {path} cannot be read ({error.strerror})") from error
+        held = {name: row[column] for name, column in source_columns(self.config).items()}
+        for name in ("segmentation", "depth"):
+            if held.get(name) is not None:
+                held[name] = self._encoded(split, index, name, held[name])
+        return Row(**{**held, "image": self._encoded(split, index, "image", held["image"])})
 
-    def _place(self, split: str, index: int) -> str:
-        return f"{self._source}: {self._names()[split]}, row {index}, column {self.config.image_column}"
+    def _encoded(self, split: str, index: int, name: str, value: Any) -> bytes:
+        """The bytes of an image that is in the table, or in a file that the table names."""
+        if isinstance(value, bytes):
+            return value
+        if isinstance(value, Mapping) and value.get("bytes") is not None:
+            return bytes(value["bytes"])
+        path = value.get("path") if isinstance(value, Mapping) else None
+        if not path:
+            raise DataError(f"{self._place(split, index, name)}: no image")
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(f"{self._place(split, index, name)}: {path} cannot be read ({error.strerror})") from error
+
+    def _place(self, split: str, index: int, column: str = "image") -> str:
+        return f"{self._source}: {self._names()[split]}, row {index}, column {source_columns(self.config)[column]}"
 
 
 def load_split(source: str, split: str, *, config: str | None, revision: str | None = None) -> datasets.Dataset:
@@ -219,7 +226,7 @@ def _demand_network(source: str) -> None:
     address = urllib.parse.urlsplit(constants.ENDPOINT)
     try:
         socket.create_connection(
-            (address.hostname, address.port or (80 if address.scheme == "http" else 443)), timeout=10
+            (address.hostname, address.port or (80 if address.scheme == "http" else 443)), timeout=3
         ).close()
     except OSError as error:
         message = f"{source}: was not downloaded before, and {address.hostname} cannot be reached ({error.strerror or error})"

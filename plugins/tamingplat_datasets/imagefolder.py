@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamingplat.interfaces import DataError, Problem, ProblemsError
-from tamingplat_datasets.base import ImageDataset
+from tamingplat_datasets.base import ImageDataset, Row
+from tamingplat_datasets.coco import CocoFile
+from tamingplat_datasets.condition_config import BesideImages
 from tamingplat_datasets.config import ImageFolderConfig
 from tamingplat_datasets.labels import Classes, first_few
 from tamingplat_datasets.listing import SUFFIXES, Listing, list_images
@@ -29,6 +31,11 @@ class ImageFolderDataset(ImageDataset):
     def __init__(self, config: ImageFolderConfig, parts: Any) -> None:
         super().__init__(config, parts)
         self._lists: dict[str, Path] = {}
+        self._figures: dict[Path, CocoFile] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With nothing open."""
+        return {**super().__getstate__(), "_figures": {}}
 
     def _folders(self) -> dict[Path, tuple[str, ...]]:
         """The folders to be listed, with the splits that are made of each."""
@@ -63,6 +70,19 @@ class ImageFolderDataset(ImageDataset):
             if one.is_relative_to(other) or other.is_relative_to(one):
                 what = f"the training images in {one} and the validation images in {other} overlap"
                 yield Problem("imagefolder", what, "name two folders of which neither is inside the other")
+        for name, block in (("segmentation", self.config.segmentation), ("depth", self.config.depth)):
+            for folder in {block.place(split) for split in SPLITS} if block is not None else ():
+                if not folder.is_dir():
+                    yield Problem(str(folder), f"no such folder ({name})", "name a folder of maps, named as the images are")
+                for images in (images for images in self._folders() if folder.resolve().is_relative_to(images.resolve())):
+                    what = f"the maps ({name}) lie inside the folder of the images {images}, and would be taken for images"
+                    yield Problem(str(folder), what, "move them beside it")
+        if self.config.keypoints is not None:
+            for file in {self.config.keypoints.place(split) for split in SPLITS}:
+                try:
+                    self._coco(file)
+                except ProblemsError as error:
+                    yield from error.problems
 
     def _listing_problems(self, folder: Path, found: Listing) -> Iterator[Problem]:
         if not found.total:
@@ -116,13 +136,51 @@ class ImageFolderDataset(ImageDataset):
     def _path(self, split: str, index: int) -> str:
         return os.fsdecode(self._table(split)[index]["path"])
 
-    def _row(self, split: str, index: int) -> tuple[bytes, Any]:
+    def _coco(self, file: Path) -> CocoFile:
+        if file not in self._figures:
+            assert self.config.keypoints is not None
+            self._figures[file] = CocoFile(file, self.config.keypoints.joints)
+        return self._figures[file]
+
+    def _row(self, split: str, index: int) -> Row:
         name = self._path(split, index)
-        path = self._folder(split) / name
+        keypoints = self.config.keypoints
+        return Row(
+            image=self._bytes(self._folder(split) / name),
+            label=name.partition("/")[0],
+            segmentation=self._map(self.config.segmentation, split, name),
+            depth=self._map(self.config.depth, split, name),
+            keypoints=None if keypoints is None else self._coco(keypoints.place(split)).figures(name),
+        )
+
+    def _map(self, block: BesideImages | None, split: str, name: str) -> bytes | None:
+        """The encoded map of the image ``name``, ``None`` where there is none."""
+        path = None if block is None else _beside(block.place(split), name)
+        return None if path is None else self._bytes(path)
+
+    def _bytes(self, path: Path) -> bytes:
         try:
-            return path.read_bytes(), name.partition("/")[0]
+            return path.read_bytes()
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
-    def _place(self, split: str, index: int) -> str:
-        return str(self._folder(split) / self._path(split, index))
+    def _place(self, split: str, index: int, column: str = "image") -> str:
+        name = self._path(split, index)
+        block = {"segmentation": self.config.segmentation, "depth": self.config.depth}.get(column)
+        if block is not None:
+            folder = block.place(split)
+            return str(_beside(folder, name) or f"{column} of {self._folder(split) / name} in {folder}")
+        if column == "keypoints" and self.config.keypoints is not None:
+            return f"{self.config.keypoints.place(split)}: {name}"
+        return str(self._folder(split) / name)
+
+
+def _beside(folder: Path, name: str) -> Path | None:
+    """The image file of the same path but for the suffix, in another folder."""
+    candidates = (folder / name).with_suffix("")
+    # Nearly all maps are PNG: one look finds them.
+    for suffix in (".png", *sorted(SUFFIXES - {".png"})):
+        path = candidates.with_name(candidates.name + suffix)
+        if path.is_file():
+            return path
+    return None

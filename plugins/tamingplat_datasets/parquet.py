@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tamingplat.interfaces import DataError, Problem, ProblemsError
-from tamingplat_datasets.base import ImageDataset
+from tamingplat_datasets.base import ImageDataset, Row
 from tamingplat_datasets.cache import kept
-from tamingplat_datasets.columns import class_names, label_type, plain, plain_schema, schema_problems
+from tamingplat_datasets.columns import class_names, label_type, plain, plain_schema, schema_problems, source_columns
 from tamingplat_datasets.config import ParquetConfig
 from tamingplat_datasets.labels import MOST_CLASSES, Classes, Label, first_few
 from tamingplat_datasets.tables import open_table, write_table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
-_TABLE_VERSION = 1
+_TABLE_VERSION = 2
 _ROWS_AT_A_TIME = 64
 _BUFFER = 1 << 20
 
@@ -69,7 +69,7 @@ class ParquetDataset(ImageDataset):
                 remedy = "name a Parquet file" if file.is_file() else "check the path"
                 problems.append(Problem(str(file), f"cannot be read as Parquet ({_first_line(error)})", remedy))
                 continue
-            problems.extend(schema_problems(own, self.config.image_column, self.config.label_column, str(file)))
+            problems.extend(schema_problems(own, self.config, str(file)))
             rows.append(metadata.num_rows)
             schema = schema or own
         if problems:
@@ -128,7 +128,7 @@ class ParquetDataset(ImageDataset):
         if split not in self._tables:
             files = _files(split, self._paths()[split])
             described = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-            what = [_TABLE_VERSION, described, self.config.image_column, self.config.label_column]
+            what = [_TABLE_VERSION, described, source_columns(self.config)]
             key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
             self._tables[split] = open_table(kept(f"parquet/{key}.arrow", lambda draft: self._convert(files, draft)))
         return self._tables[split]
@@ -137,8 +137,7 @@ class ParquetDataset(ImageDataset):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        column = self.config.label_column
-        schema = plain_schema(None if column is None else label_type(pq.read_schema(files[0]), column))
+        schema = plain_schema(pq.read_schema(files[0]), self.config)
         write_table(draft, self._batches(files, schema), schema)
         pa.default_memory_pool().release_unused()
 
@@ -146,31 +145,31 @@ class ParquetDataset(ImageDataset):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        image, label = self.config.image_column, self.config.label_column
+        columns = list(dict.fromkeys(source_columns(self.config).values()))
         for file in files:
             row = 0
             try:
                 # Streamed through a buffer: a row group, which can be the whole file, is never in memory at once.
                 with pq.ParquetFile(file, buffer_size=_BUFFER) as parquet:
-                    for batch in parquet.iter_batches(_ROWS_AT_A_TIME, columns=[image] if label is None else [image, label]):
-                        yield plain(batch, image, label, schema)
+                    for batch in parquet.iter_batches(_ROWS_AT_A_TIME, columns=columns):
+                        yield plain(batch, self.config, schema)
                         row += batch.num_rows
             except (OSError, pa.ArrowException) as error:
                 where = f"{file}: row {row} or one of the {_ROWS_AT_A_TIME} from there"
                 raise DataError(f"{where}: corrupt Parquet file ({_first_line(error)})") from error
 
-    def _row(self, split: str, index: int) -> tuple[bytes, Any]:
-        row = self._table(split)[index]
-        if row["image"] is None:
+    def _row(self, split: str, index: int) -> Row:
+        row = Row(**self._table(split)[index])
+        if row.image is None:
             raise DataError(f"{self._place(split, index)}: no image bytes; store the images inside the Parquet file")
-        return row["image"], row.get("label")
+        return row
 
-    def _place(self, split: str, index: int) -> str:
+    def _place(self, split: str, index: int, column: str = "image") -> str:
         path = self._paths()[split]
         ends = list(itertools.accumulate(self._scan(split, path)[0]))
         shard = next(position for position, end in enumerate(ends) if index < end)
         row = index - (ends[shard - 1] if shard else 0)
-        return f"{_files(split, path)[shard]}: row {row}, column {self.config.image_column}"
+        return f"{_files(split, path)[shard]}: row {row}, column {source_columns(self.config)[column]}"
 
 
 def _files(split: str, path: Path) -> list[Path]:

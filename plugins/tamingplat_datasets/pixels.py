@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +53,31 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         UnusableImageError: The data is corrupt, or of a mode that has no agreed range (floating point, 32-bit integers, LAB).
     """
+    with _understood():
+        return _eight_bits(_opened(data))
+
+
+def decode_as_stored(data: bytes) -> Image.Image:
+    """The first frame of an encoded image, upright, in the mode in which it is stored.
+
+    Raises:
+        UnusableImageError: The data is corrupt.
+    """
+    with _understood():
+        return _opened(data)
+
+
+def _opened(data: bytes) -> Image.Image:
+    image: Image.Image = Image.open(io.BytesIO(data))
+    image.load()
+    return ImageOps.exif_transpose(image) if image.getexif().get(0x0112, 1) != 1 else image
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Pillow's errors as ours."""
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
-        image.load()
-        if image.getexif().get(0x0112, 1) != 1:
-            image = ImageOps.exif_transpose(image)
-        return _eight_bits(image)
+        yield
     except UnusableImageError:
         raise
     except _BROKEN as error:

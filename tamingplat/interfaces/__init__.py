@@ -17,11 +17,12 @@ from tamingplat.interfaces.config import (
 )
 from tamingplat.interfaces.errors import DataError, Problem, ProblemsError, TamingplatError, UnavailableError
 from tamingplat.interfaces.execution import Executor, StageOutcome, StageTask
-from tamingplat.interfaces.hooks import ENTRY_POINT_GROUP, INTERFACE_VERSION, PROJECT, HookSpecs, hookimpl, hookspec
+from tamingplat.interfaces.hooks import ENTRY_POINT_GROUP, PROJECT, HookSpecs, hookimpl, hookspec
 from tamingplat.interfaces.kinds import KINDS, Kind
 from tamingplat.interfaces.seeds import derive_seed
-from tamingplat.interfaces.spaces import CodeSpace, ConditionLayout, ConditionPart, DatasetInfo, layout_length
+from tamingplat.interfaces.spaces import CodeSpace, ConditionLayout, ConditionPart, DatasetInfo, MapsInfo, layout_length
 from tamingplat.interfaces.training import TrainingSettings
+from tamingplat.interfaces.versions import INTERFACE_VERSION, Interface
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -39,7 +40,9 @@ __all__ = [
     "FileContent",
     "FilePath",
     "HookSpecs",
+    "Interface",
     "Kind",
+    "MapsInfo",
     "NoConfig",
     "Problem",
     "ProblemsError",

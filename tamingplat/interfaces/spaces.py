@@ -92,6 +92,8 @@ class DatasetInfo:
         splits: Number of images of each split, by name.
         label_names: The classes in order, or ``None`` where images have no label.
         columns: Names under which ``read`` returns arrays, ``image`` among them.
+        segmentation_classes: Number of classes in the column ``segmentation``, or ``None`` without that column.
+        joints: Names of the joints in the column ``keypoints``, in order, or ``None`` without that column.
     """
 
     image_size: tuple[int, int]
@@ -99,3 +101,18 @@ class DatasetInfo:
     splits: dict[str, int]
     label_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] = ("image",)
+    segmentation_classes: int | None = None
+    joints: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class MapsInfo:
+    """The images that a spatial condition's own tokenizer sees.
+
+    Attributes:
+        image_size: Height and width in pixels.
+        channels: Channels.
+    """
+
+    image_size: tuple[int, int]
+    channels: int

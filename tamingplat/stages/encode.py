@@ -18,9 +18,10 @@ from tamingplat.interfaces import derive_seed, layout_length
 from tamingplat.interfaces.models import Dataset
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
+from tamingplat.stages.condition_parts import ConditionTokenizers
 from tamingplat.stages.images import read_columns, to_model
 from tamingplat.stages.stage import Stage, StageContext
-from tamingplat.stages.train_tokenizer import TrainTokenizer, load_tokenizer
+from tamingplat.stages.tokenizer_stage import TokenizerStage, load_tokenizer
 from tamingplat.store import create_array, open_array, smallest_integer
 
 
@@ -63,7 +64,7 @@ class EncodeDataset(Stage):
 
     builder: Builder
     dataset: ResolvedComponent
-    tokenizer: TrainTokenizer
+    tokenizer: TokenizerStage
     splits: tuple[str, ...]
     views: int
 
@@ -90,22 +91,28 @@ class EncodeDataset(Stage):
         def encode(columns: dict[str, Tensor]) -> Tensor:
             return tokenizer.encode(to_model(columns["image"].to(context.device)))
 
+        images = dataset.only(("image",))
         for split in self.splits:
             views = self.views if split == "train" else 1
             size = self.tokenizer.tokenizer.encode_batch_size
-            _encode_split(context, dataset, split, views, space.length, space.vocab_size, encode, size)
+            _encode_split(context, images, split, views, space.length, space.vocab_size, encode, size)
         return {"grids": [list(grid) for grid in space.grids], "vocab_size": space.vocab_size, "views": self.views}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EncodeConditions(Stage):
-    """Condition tokens of every image of some splits: ``<split>.npy``, (n, views, P)."""
+    """Condition tokens of every image of some splits: ``<split>.npy``, (n, views, P).
+
+    Attributes:
+        tokenizers: The stages of the condition's own tokenizers, by their place in the conditioner's settings.
+    """
 
     builder: Builder
     dataset: ResolvedComponent
     conditioner: ResolvedComponent
     splits: tuple[str, ...]
     views: int
+    tokenizers: ConditionTokenizers = ()
 
     kind = "encode_conditions"
     trains = True
@@ -113,6 +120,10 @@ class EncodeConditions(Stage):
     @property
     def label(self) -> str:
         return f"encode {self.dataset.label}'s conditions with {self.conditioner.label}"
+
+    @property
+    def inputs(self) -> tuple[Stage, ...]:
+        return tuple(stage for _, stage in self.tokenizers)
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -124,18 +135,21 @@ class EncodeConditions(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         dataset = context.builder.dataset(self.dataset)
-        conditioner = context.builder.conditioner(self.conditioner, dataset.info)
+        tokenizers = {path: load_tokenizer(stage, context) for path, stage in self.tokenizers}
+        conditioner = context.builder.conditioner(self.conditioner, dataset.info, tokenizers)
         layout = conditioner.layout(dataset.info.image_size)
 
         @torch.inference_mode()
         def encode(columns: dict[str, Tensor]) -> Tensor:
-            wanted = {name: columns[name].to(context.device) for name in conditioner.columns}
-            return conditioner.encode(wanted)
+            derived = conditioner.derive(columns)
+            return conditioner.encode({name: value.to(context.device) for name, value in derived.items()})
 
+        size = min((stage.tokenizer.encode_batch_size for _, stage in self.tokenizers), default=None)
+        given = dataset.only(conditioner.columns)
         largest = max(part.vocab_size for part in layout)
         for split in self.splits:
             views = self.views if split == "train" else 1
-            _encode_split(context, dataset, split, views, layout_length(layout), largest, encode)
+            _encode_split(context, given, split, views, layout_length(layout), largest, encode, size)
         return {"parts": [[part.name, part.vocab_size, part.grid and list(part.grid)] for part in layout], "views": self.views}
 
 

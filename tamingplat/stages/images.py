@@ -39,7 +39,8 @@ class SplitImages:
 
     def __getitem__(self, rows: slice) -> npt.NDArray[np.uint8]:
         indices = range(*rows.indices(self.count))
-        return np.stack([self.dataset.read(self.split, index)["image"] for index in indices])
+        dataset = self.dataset.only(("image",))
+        return np.stack([dataset.read(self.split, index)["image"] for index in indices])
 
     def labels(self) -> npt.NDArray[np.int64] | None:
         """The label of every image, int64 (count,), or ``None`` without classes."""

@@ -9,6 +9,7 @@ Shape letters: C/H/W image.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ class ShuffledDataset(Dataset):
     @property
     def info(self) -> DatasetInfo:
         return self._dataset.info
+
+    def only(self, columns: Collection[str]) -> Dataset:
+        """See ``Dataset``; in the same order."""
+        return ShuffledDataset(self._dataset.only(columns))
 
     def read(self, split: str, index: int, view: int = 0) -> Example:
         """See ``Dataset``; ``index`` counts along the fixed order."""

@@ -28,7 +28,17 @@ def condition(**settings: Any) -> ClassCondition:
 
 
 def test_components() -> None:
-    assert [component.name for component in tamingplat_components()] == ["none", "class"]
+    assert [component.name for component in tamingplat_components()] == [
+        "none",
+        "class",
+        "segmentation",
+        "depth",
+        "edges",
+        "low-resolution",
+        "keypoints",
+        "coordinates",
+        "combined",
+    ]
 
 
 def test_no_condition_has_no_tokens() -> None:

@@ -35,6 +35,20 @@ def test_shorter_side_keeps_the_aspect_and_takes_the_centre() -> None:
     np.testing.assert_array_equal(tall[:, 0, 0], np.arange(10, 20))
 
 
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("LA", 2), ("RGB", 3), ("RGBA", 4)])
+def test_the_unsmoothed_filter_reads_four_neighbours(mode: str, channels: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 40, channels), dtype=np.uint8)
+    image = Image.fromarray(noise if channels > 1 else noise[..., 0])
+    assert image.mode == mode
+    small = fit(image, ImageConfig(size=(6, 10), resize="exact", interpolation="bilinear-unsmoothed"), ("train", 0, 0))
+    assert small.mode == mode
+    # At a quarter of the side, a pixel's centre lies in the middle of the four in the middle of its sixteen.
+    middle = noise.reshape(6, 4, 10, 4, channels)[:, 1:3, :, 1:3].mean(axis=(1, 3))
+    np.testing.assert_allclose(np.asarray(small).reshape(6, 10, channels), middle, atol=1)
+    smoothed = fit(image, ImageConfig(size=(6, 10), resize="exact", interpolation="bilinear"), ("train", 0, 0))
+    assert np.abs(np.asarray(smoothed).reshape(6, 10, channels) - middle).max() > 20
+
+
 def test_random_crops_and_flips_are_addressed() -> None:
     image, config = coordinates(20, 60), ImageConfig(size=20, crop="random", flip=True)
     seen = set()

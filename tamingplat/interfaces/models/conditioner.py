@@ -1,25 +1,33 @@
 """Conditioners: what is given, as tokens that come before the codes.
 
-Shape letters: B batch, P condition positions.
+Shape letters: B batch, C/H/W map, P condition positions.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from tamingplat.interfaces.config import Config
-from tamingplat.interfaces.spaces import ConditionLayout, DatasetInfo
+from tamingplat.interfaces.spaces import ConditionLayout, DatasetInfo, MapsInfo
 
 
 class Conditioner(ABC):
     """Turns a batch's label, map or image into condition tokens.
 
     Built as ``cls(config, parts, info)``, where ``info`` describes the dataset.
+
+    A spatial condition goes through a tokenizer of its own: a setting refers to one (``Ref("tokenizer")``), ``maps_info``
+    says what images that tokenizer sees, and ``maps`` makes them. It is trained on these before anything is encoded. In
+    ``parts`` it is the trained tokenizer where ``encode`` is called; everywhere else it may have no memory for its weights,
+    and only its ``code_space`` may be asked.
     """
+
+    settings_beside_maps: ClassVar[tuple[str, ...]] = ()
+    """Settings that ``maps`` does not depend on, so that changing them retrains no tokenizer."""
 
     def __init__(self, config: Config, parts: Mapping[str, Any], info: DatasetInfo) -> None:
         self.config = config
@@ -30,6 +38,11 @@ class Conditioner(ABC):
         """Why this conditioner cannot be used with such a dataset, with the remedy; ``None`` where it can."""
         return None
 
+    @classmethod
+    def maps_info(cls, config: Config, info: DatasetInfo) -> MapsInfo | None:
+        """The images that the condition's own tokenizer sees, for a dataset that is not refused; ``None`` without one."""
+        return None
+
     @property
     def dropout(self) -> float:
         """Share of training examples whose condition is replaced by the null index, in [0, 1): what guidance needs."""
@@ -37,8 +50,24 @@ class Conditioner(ABC):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The dataset's columns that ``encode`` reads."""
+        """The dataset's columns that ``derive`` reads."""
         return ()
+
+    def derive(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What ``maps`` and ``encode`` are made of: by default the dataset's ``columns`` as they are.
+
+        Called on the CPU, where data are loaded and perhaps in a worker process, for what is better computed there and small
+        enough to be sent to a device. Deterministic, and each example's result depends on that example alone.
+        """
+        return {name: batch[name] for name in self.columns}
+
+    def maps(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The images that the condition's own tokenizer sees, float (B, C, H, W) as ``maps_info`` says.
+
+        Args:
+            batch: What ``derive`` returns, on the device of the tokenizer.
+        """
+        raise AssertionError(f"{type(self).__name__} has a tokenizer of its own, but maps is not implemented")
 
     @abstractmethod
     def layout(self, image_size: tuple[int, int]) -> ConditionLayout:
@@ -46,7 +75,11 @@ class Conditioner(ABC):
 
     @abstractmethod
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The condition of a batch of dataset columns, int64 (B, P) in layout order."""
+        """The condition of a batch, int64 (B, P) in layout order.
+
+        Args:
+            batch: What ``derive`` returns, on the device of the tokenizer where there is one.
+        """
 
     @abstractmethod
     def null(self, batch: int) -> Tensor:

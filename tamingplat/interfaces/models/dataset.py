@@ -6,7 +6,7 @@ Shape letters: C/H/W image.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,13 @@ class Dataset(ABC):
             UnavailableError: It would have to be downloaded and cannot be.
         """
 
+    def only(self, columns: Collection[str]) -> Dataset:
+        """The same examples for whoever reads these columns alone: others may be left out, and need not be decoded.
+
+        By default the dataset itself.
+        """
+        return self
+
     @abstractmethod
     def read(self, split: str, index: int, view: int = 0) -> Example:
         """One example.
@@ -49,7 +56,15 @@ class Dataset(ABC):
             view: 0 is the plain image; any other number addresses one random crop and flip, always the same one.
 
         Returns:
-            ``image``, uint8 (C, H, W); ``label``, int64 (), where there are classes; and the other columns of ``info``.
+            ``image``, uint8 (C, H, W); ``label``, int64 (), where there are classes; and the other columns of ``info``. What
+            belongs to the image's places is cropped and mirrored as the image is:
+
+            * ``segmentation``, an integer class map (H, W) below ``info.segmentation_classes``;
+            * ``depth``, float32 (1, H, W) in [0, 1];
+            * ``keypoints``, float32 (M, J, 3): x and y in pixels, 0 being the centre of the first one, and whether the joint
+              is seen (above 0) or absent (0), for M figures of the J joints of ``info.joints``;
+            * ``coordinates``, float32 (1, H, W) in [0, 1): each pixel's raster index in the image that this one was cropped
+              from, divided by the number of its pixels.
 
         Raises:
             DataError: The example is corrupt; the message names its file or row.
