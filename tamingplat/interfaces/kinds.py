@@ -16,6 +16,7 @@ Kind = Literal[
     "perceptual",
     "classifier",
     "executor",
+    "checkpoint_format",
 ]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -4,6 +4,14 @@ from collections.abc import Mapping
 
 from tamingplat.interfaces.execution import Executor
 from tamingplat.interfaces.kinds import Kind
+from tamingplat.interfaces.models.checkpoint_format import (
+    CheckpointFormat,
+    CheckpointModel,
+    CheckpointModels,
+    CheckpointPrior,
+    CheckpointRequest,
+    CheckpointTokenizer,
+)
 from tamingplat.interfaces.models.conditioner import Conditioner
 from tamingplat.interfaces.models.dataset import Dataset, Example
 from tamingplat.interfaces.models.distributed import (
@@ -46,11 +54,18 @@ INTERFACES: Mapping[Kind, type] = {
     "perceptual": Perceptual,
     "classifier": Classifier,
     "executor": Executor,
+    "checkpoint_format": CheckpointFormat,
 }
 """The class that each kind's factories have to derive from."""
 
 __all__ = [
     "INTERFACES",
+    "CheckpointFormat",
+    "CheckpointModel",
+    "CheckpointModels",
+    "CheckpointPrior",
+    "CheckpointRequest",
+    "CheckpointTokenizer",
     "Classifier",
     "Conditioner",
     "Dataset",
