@@ -6,15 +6,13 @@ same columns, one line for every setting of everything else, and never into the 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from tamingplat.interfaces import Config, Problem, ProblemsError
+from tamingplat.interfaces import Config
 from tamingplat.report.summary import SummaryRow
 
 
@@ -49,25 +47,6 @@ class PublishedTable(Config):
         return list(dict.fromkeys(name for row in self.row for name in row.values))
 
 
-def load_published(path: Path) -> PublishedTable:
-    """Read a table of published figures.
-
-    Raises:
-        ProblemsError: The file is not such a table; everything that is wrong with it.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return PublishedTable.model_validate(document)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProblemsError([Problem(str(path), f"cannot be read: {error}")]) from None
-    except ValidationError as error:
-        problems = [
-            Problem(f"{path}: {'.'.join(str(part) for part in item['loc'])}", item["msg"][0].lower() + item["msg"][1:])
-            for item in error.errors()
-        ]
-        raise ProblemsError(problems) from None
-
-
 @dataclass(frozen=True)
 class OurLine:
     """Our values of one setting, by variant: mean and standard error over seeds (``None`` for a single seed)."""
@@ -83,6 +62,7 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
     """
     kinds = [kind for kind in ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler") if kind != table.axis]
     varying = [kind for kind in kinds if len({row.names[kind] for row in rows if row.kind == table.of}) > 1]
+    several_seeds = len({row.tokenizer_seed for row in rows if row.kind == table.of}) > 1
     lines: dict[tuple[str, ...], OurLine] = {}
     for row in rows:
         variant = row.components.get(table.axis, "")
@@ -91,6 +71,7 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
             continue
         setting = (row.manifest, *(row.names[kind] for kind in kinds), str(row.tokenizer_seed))
         label = ", ".join(row.names[kind] for kind in varying) or row.names["dataset"]
+        label += f", tokenizer seed {row.tokenizer_seed}" if several_seeds else ""
         if variant in lines.get(setting, OurLine("", {})).values:
             # Another block of the same component: a line of its own, which says which block it is.
             setting, label = (*setting, row.names[table.axis]), f"{label}, {row.names[table.axis]}"

@@ -29,6 +29,13 @@ _COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
     ("samples_per_second", "img/s", "sampled images per second, decoding included", lambda value: f"{value:.3g}"),
 )
 
+_TOKENIZER_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("tokenizer_parameters", "params", "parameters of the tokenizer", count),
+    ("tokenizer_training_seconds", "train", "wall time of its training, without validation and checkpoints", duration),
+    ("tokenizer_training_flops", "FLOPs", "floating-point operations of its training", count),
+)
+"""What a table shows whose rows are tokenizers alone."""
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -49,10 +56,11 @@ def text_table(results: Results, *, wide: bool) -> TextTable:
     """
     rows = summarise(results)
     cells = [row for row in rows if row.kind == "cell"]
-    kinds = [kind for kind in KINDS if wide or kind in ("tokenizer", "prior") or len({row.names[kind] for row in cells}) > 1]
-    several_tokenizer_seeds = len({row.tokenizer_seed for row in cells}) > 1
+    names_of = {kind: {row.names[kind] for row in rows if row.names[kind]} for kind in KINDS}
+    kinds = [kind for kind in KINDS if len(names_of[kind]) > (0 if wide or kind in ("tokenizer", "prior") else 1)]
+    several_tokenizer_seeds = len({row.tokenizer_seed for row in rows if row.tokenizer_seed is not None}) > 1
     columns = [column for column in results.columns if wide or column.headline]
-    costs = [cost for cost in _COSTS if any(cost[0] in row.cost for row in cells)]
+    costs = [cost for cost in (_COSTS if cells else _TOKENIZER_COSTS) if any(cost[0] in row.cost for row in cells or rows)]
     status = wide or any(row.status != "done" for row in rows)
 
     names = [(row.kind, row.tokenizer_seed, *row.names.values()) for row in rows]
@@ -105,6 +113,8 @@ def _notes(rows: Sequence[SummaryRow], columns: Sequence[Column]) -> tuple[str, 
         notes.append("± is the standard error over seeds")
     elif seeds:
         notes.append("one seed: differences between rows cannot be told from noise")
+    elif _one_training_each(rows):
+        notes.append("one tokenizer seed: differences between rows cannot be told from noise")
     if any(column.name in row.trained_on for row in rows for column in columns):
         notes.append(f"{TRAINED_ON} the tokenizer was trained on a relative of this metric's network: not to be ranked")
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -115,6 +125,12 @@ def _notes(rows: Sequence[SummaryRow], columns: Sequence[Column]) -> tuple[str, 
     for (status, reason), names_of_rows in reasons.items():
         notes.append(f"{status}: {'; '.join(names_of_rows)}: {reason}")
     return tuple(notes)
+
+
+def _one_training_each(rows: Sequence[SummaryRow]) -> bool:
+    """Whether the rows are tokenizers alone, some of them trained, and all from one seed."""
+    trained = [row.tokenizer_seed for row in rows if "tokenizer_training_seconds" in row.cost]
+    return all(row.kind != "cell" for row in rows) and len(set(trained)) == 1
 
 
 def rich_table(results: Results, *, wide: bool = False) -> tuple[Table, tuple[str, ...]]:
