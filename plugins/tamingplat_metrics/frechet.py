@@ -60,6 +60,8 @@ class FrechetDistance(Metric):
 
     measures: ClassVar[Measures] = "images"
     extractor: ClassVar[str | None] = "extractor"
+    symmetric: ClassVar[bool | None] = True
+    at_equality: ClassVar[float | Mapping[str, float] | None] = 0.0
     config: FrechetConfig
 
     @property
@@ -73,7 +75,7 @@ class FrechetDistance(Metric):
         return extractor
 
     def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
-        """Why there is no such distance of these images: their channels or size, their number, or missing weights."""
+        """Why there is no such distance of these images: their channels or size, or their number."""
         extractor, smallest = self.config.extractor.use, self._features.minimum_size
         if info.channels != 3:
             return f"{extractor} looks at colour images, not at {info.channels} channels; set the dataset's channels to 3"
@@ -86,8 +88,7 @@ class FrechetDistance(Metric):
                     f"{count} {what} are too few for the covariance of {self._features.dimensions} features; "
                     f"{'give' if needed == 1 else 'set allow_few = true, or give'} more than {needed}"
                 )
-        missing = self._features.missing()
-        return f"{extractor}: {missing}" if missing else None
+        return None
 
     def run(self, subject: ImageSubject) -> Sequence[Measurement]:
         """Measure a set of images.

@@ -5,7 +5,8 @@ Shape letters: n images, B batch, C/H/W image, N code positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class Reconstruction(Metric):
     """
 
     measures: ClassVar[Measures] = "tokenizer"
+    at_equality: ClassVar[float | Mapping[str, float] | None] = MappingProxyType({"L1": 0.0, "MSE": 0.0, "PSNR": LARGEST_PSNR})
     config: ReconstructionConfig
 
     @property
@@ -47,8 +49,7 @@ class Reconstruction(Metric):
         if min(info.image_size) < smallest:
             height, width = info.image_size
             return f"{name} needs {smallest}×{smallest} pixels, and images have {height}×{width}; leave perceptual out"
-        missing = self._network.missing()
-        return f"{name}: {missing}" if missing else None
+        return None
 
     def run(self, subject: TokenizerSubject) -> Sequence[Measurement]:
         """Measure a tokenizer.

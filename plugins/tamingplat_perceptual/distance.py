@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tamingplat.interfaces import Config
-from tamingplat.interfaces.models import Perceptual
+from tamingplat.interfaces.models import Perceptual, without_autocast
 from tamingplat_perceptual.frozen import FrozenModule, check_images
 
 # What LPIPS adds to the length of a feature vector before it divides by it.
@@ -62,7 +62,11 @@ class LayeredPerceptual(Perceptual):
 
     def __init__(self, config: Config, parts: Mapping[str, Any]) -> None:
         super().__init__(config, parts)
-        self.stack = FrozenModule(self.load)
+        self.stack = FrozenModule(self.load, self.skeleton)
+
+    @abstractmethod
+    def skeleton(self) -> FeatureStack:
+        """The network without its weights."""
 
     @abstractmethod
     def load(self) -> FeatureStack:
@@ -89,5 +93,5 @@ class LayeredPerceptual(Perceptual):
         check_images(self.name, images, self.smallest)
         check_images(self.name, others, self.smallest)
         stack = self.stack.on(images.device)
-        with torch.autocast(images.device.type, enabled=False):
+        with without_autocast(images.device):
             return weighted_distance(stack(images.float()), stack(others.float()), stack.channel_weights())

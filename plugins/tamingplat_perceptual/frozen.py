@@ -19,14 +19,24 @@ _UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError,
 
 
 class FrozenModule(Generic[Network]):
-    """A network that is made at first use and follows the device of what it is given."""
+    """A network that is made at first use and follows the device of what it is given.
 
-    def __init__(self, load: Callable[[], Network]) -> None:
+    Args:
+        load: Makes it with its weights.
+        skeleton: Makes it without, for the meta device, on which operations are counted and not carried out.
+    """
+
+    def __init__(self, load: Callable[[], Network], skeleton: Callable[[], Network]) -> None:
         self._load = load
+        self._skeleton = skeleton
         self._network: Network | None = None
 
     def on(self, device: torch.device) -> Network:
-        """The network on ``device``, in eval mode and without gradients to its parameters."""
+        """The network on ``device``, in eval mode and without gradients to its parameters; without weights on meta."""
+        if device.type == "meta":
+            with device:
+                # Moved there, too: not everything that a package makes minds the device.
+                return self._skeleton().to(device).eval().requires_grad_(False)
         network = self._network
         if network is None:
             # Made in inference mode, weights could never again take part in a gradient to the images.

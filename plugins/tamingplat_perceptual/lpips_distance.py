@@ -69,11 +69,15 @@ class Lpips(LayeredPerceptual):
         """One: LPIPS is the scale."""
         return 1.0
 
+    def skeleton(self) -> LpipsNetwork:
+        """The network without its weights."""
+        return LpipsNetwork(self.net)
+
     def load(self) -> LpipsNetwork:
         """The network with its weights; errors as in ``LayeredPerceptual.load``."""
         backbone, layers = backbone_file(self.weights, self._settings), linear_layers_file(self.net)
         with torch.device("meta"):
-            network = LpipsNetwork(self.net)
+            network = self.skeleton()
         # The package keeps torchvision's numbers and puts the modules into slices: slice3.10.weight is features.10.weight.
         fill(network.lpips.net, read_weights(backbone), backbone, lambda name: f"features.{name.partition('.')[2]}")
         fill(network.lpips.lins, read_weights(layers), layers, lambda name: f"lin{name}")

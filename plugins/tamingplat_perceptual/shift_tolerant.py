@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from tamingplat.interfaces import Config, UnavailableError
-from tamingplat.interfaces.models import FeatureExtractor
+from tamingplat.interfaces.models import FeatureExtractor, without_autocast
 from tamingplat_perceptual.config import ShiftTolerantConfig
 from tamingplat_perceptual.distance import LayeredPerceptual
 from tamingplat_perceptual.frozen import FrozenModule, check_images, fill, read_weights
@@ -119,6 +119,10 @@ class ShiftTolerantVGG(LayeredPerceptual):
     name = "st-vgg"
     smallest = 24
 
+    def skeleton(self) -> ShiftTolerantNetwork:
+        """The network without its weights."""
+        return ShiftTolerantNetwork("vgg")
+
     def load(self) -> ShiftTolerantNetwork:
         """The network with its weights; errors as in ``LayeredPerceptual.load``."""
         return _load("vgg", self.config)
@@ -138,6 +142,10 @@ class ShiftTolerantAlex(LayeredPerceptual):
 
     name = "st-alex"
     smallest = 24
+
+    def skeleton(self) -> ShiftTolerantNetwork:
+        """The network without its weights."""
+        return ShiftTolerantNetwork("alex")
 
     def load(self) -> ShiftTolerantNetwork:
         """The network with its weights; errors as in ``LayeredPerceptual.load``."""
@@ -160,7 +168,9 @@ class ShiftTolerantVGGFeatures(FeatureExtractor):
 
     def __init__(self, config: Config, parts: Mapping[str, Any]) -> None:
         super().__init__(config, parts)
-        self._network = FrozenModule(lambda: _load("vgg", config, layers=3))
+        self._network = FrozenModule(
+            load=lambda: _load("vgg", config, layers=3), skeleton=lambda: ShiftTolerantNetwork("vgg", layers=3)
+        )
 
     def missing(self) -> str | None:
         """Why the weights cannot be had here, and what to do; ``None`` where they can."""
@@ -182,7 +192,7 @@ class ShiftTolerantVGGFeatures(FeatureExtractor):
         check_images("st-vgg", images, 1)
         network = self._network.on(images.device)
         height, width = images.shape[2:]
-        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(images.device):
             scaled = images.float() / 127.5 - 1
             if min(height, width) < self._SIDE:
                 enlarge = self._SIDE / min(height, width)

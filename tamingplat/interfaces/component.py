@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tamingplat.interfaces.config import Config, NoConfig
 from tamingplat.interfaces.kinds import KINDS, Kind
 from tamingplat.interfaces.training import TrainingSettings
+from tamingplat.interfaces.versions import Interface
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -29,7 +30,7 @@ class Component:
             of a tokenizer's loss is marked "trained on" and is not ranked.
         training: Defaults of the ``train`` block, for what is trained.
         illustration: ``module:function`` that imports no torch and returns a picture in text, for ``plugins show``.
-        interface: The version of the interfaces that it was written for.
+        interface: The version of the interfaces that it supports, or the oldest and the newest: ``(1, 2)``.
 
     Raises:
         ValueError: An attribute is malformed; the message names the component.
@@ -45,7 +46,7 @@ class Component:
     family: str = ""
     training: TrainingSettings | None = None
     illustration: str = ""
-    interface: int = 1
+    interface: Interface = 1
 
     def __post_init__(self) -> None:
         label = f"component {self.kind}:{self.name}"

@@ -10,7 +10,6 @@ from tamingplat.interfaces.component import Component
 
 PROJECT = "tamingplat"
 ENTRY_POINT_GROUP = "tamingplat.plugins"
-INTERFACE_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -13,6 +13,7 @@ from tamingplat.registry.discovery import (
     installed_plugins,
     installed_version,
 )
+from tamingplat.registry.fields import describe_fields
 from tamingplat.registry.loading import BrokenPlugin
 from tamingplat.registry.policy import Preset
 from tamingplat.registry.schema import ComponentKey, Status, parse_kind, parse_reference
@@ -31,6 +32,7 @@ __all__ = [
     "Status",
     "UnknownComponentError",
     "checkout_root",
+    "describe_fields",
     "did_you_mean",
     "editable_root",
     "how_to_install",

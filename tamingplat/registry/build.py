@@ -12,6 +12,7 @@ from types import MappingProxyType
 from tamingplat.interfaces import ProblemsError
 from tamingplat.registry.catalogue import KnownPlugin, Registered, Registry
 from tamingplat.registry.discovery import InstalledPlugin, claimed_twice, installed_plugins, same_distribution
+from tamingplat.registry.guard import LONGEST
 from tamingplat.registry.loading import BrokenPlugin, load_plugin
 from tamingplat.registry.policy import PluginPolicy, Policy, load_policy, packaged_file, registry_files, unknown_plugins
 from tamingplat.registry.schema import ComponentKey
@@ -24,6 +25,7 @@ def load_registry(
     environ: Mapping[str, str] | None = None,
     plugins: Sequence[InstalledPlugin] | None = None,
     packaged: Path | None = None,
+    seconds: float = LONGEST,
 ) -> Registry:
     """The catalogue of what is installed. Imports every plugin's entry point and nothing that they name.
 
@@ -34,6 +36,7 @@ def load_registry(
         environ: Environment, whose ``TAMINGPLAT_REGISTRY`` may name a file that overrides both; the process's by default.
         plugins: Stand in for the installed ones.
         packaged: Stands in for the packaged registry file.
+        seconds: How long each plugin may take to be listed, before it counts as broken.
 
     Raises:
         ProblemsError: A registry file is wrong; everything that is wrong in any of them.
@@ -54,13 +57,14 @@ def load_registry(
         if not said.enabled:
             blocked[plugin.name] = replace(said, distribution=said.distribution or plugin.distribution)
         elif plugin.name not in twice:
-            loaded = load_plugin(plugin)
+            loaded = load_plugin(plugin, seconds=seconds)
             if isinstance(loaded, BrokenPlugin):
                 broken.append(loaded)
                 continue
+            notices += _talking(plugin, loaded.printed)
             notices += _impostor(plugin, said)
             status = said.status if not _impostor(plugin, said) else "experimental"
-            for component in loaded:
+            for component in loaded.components:
                 entry = Registered(component, plugin.name, plugin.distribution, plugin.version, status)
                 offers[component.kind, component.name].append(entry)
     components, set_aside, conflicts = _settle(offers, policy)
@@ -141,6 +145,16 @@ def _ambiguous(plugin: InstalledPlugin, claims: Sequence[InstalledPlugin]) -> Br
         f"several entry points have the name {plugin.name}: {origins}",
         "uninstall all but one of these distributions",
     )
+
+
+def _talking(plugin: InstalledPlugin, printed: str) -> list[str]:
+    """Standard output belongs to the command that is running: others read it, as JSON perhaps."""
+    if not printed:
+        return []
+    return [
+        f"the plugin {plugin.name} ({plugin.distribution} {plugin.version}) writes to standard output when it is listed "
+        f'("{printed}"), which went to standard error; it should print nothing there, and log what has to be said'
+    ]
 
 
 def _impostor(plugin: InstalledPlugin, said: PluginPolicy) -> list[str]:

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pluggy
 
 import tamingplat
 from tamingplat.interfaces import (
-    INTERFACE_VERSION,
     KINDS,
     PROJECT,
     Component,
@@ -24,11 +24,16 @@ from tamingplat.interfaces import (
     TrainingSettings,
     references,
 )
+from tamingplat.interfaces.versions import mismatch
 from tamingplat.registry.discovery import InstalledPlugin
+from tamingplat.registry.guard import LONGEST, Overheard, TookTooLongError, time_limit
 from tamingplat.registry.suggestions import did_you_mean
 
 # Frames that say nothing of where a plugin went wrong.
 _BETWEEN = (*(str(Path(file).parent) for file in (tamingplat.__file__, pluggy.__file__, importlib.__file__)), "<frozen")
+
+OR_BLOCK_IT = ", or block it"
+"""What joins the remedies that mend a plugin and the one that does without it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class BrokenPlugin:
         version: That distribution's version.
         reason: What is wrong.
         remedy: What to do about it.
+        about: ``interface`` where it is for another version of the interfaces, ``time`` where listing it did not end.
     """
 
     plugin: str
@@ -48,6 +54,7 @@ class BrokenPlugin:
     version: str
     reason: str
     remedy: str
+    about: Literal["", "interface", "time"] = ""
 
     @property
     def error(self) -> str:
@@ -58,44 +65,83 @@ class BrokenPlugin:
         return f"plugin {self.plugin} ({self.distribution} {self.version}): {self.error}"
 
 
+@dataclass(frozen=True)
+class LoadedPlugin:
+    """A plugin that works.
+
+    Attributes:
+        components: What it offers.
+        printed: How that begins which it wrote to standard output meanwhile; empty where it wrote nothing.
+    """
+
+    components: tuple[Component, ...]
+    printed: str = ""
+
+
 class _PluginError(Exception):
     """What is wrong with a plugin, on its way out of the steps below."""
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", about: Literal["", "interface", "time"] = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
+        self.about = about
 
 
-def load_plugin(plugin: InstalledPlugin) -> tuple[Component, ...] | BrokenPlugin:
+def load_plugin(plugin: InstalledPlugin, *, seconds: float = LONGEST) -> LoadedPlugin | BrokenPlugin:
     """The components of a plugin, or what is wrong with it. Nothing that the plugin raises passes through.
 
     What it prints goes to standard error: standard output belongs to the command that is running.
+
+    Args:
+        plugin: What to load.
+        seconds: How long that may take.
     """
+    heard = Overheard(sys.stderr)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(heard), time_limit(seconds):
             components = _ask(_load(plugin), plugin.name)
         _check(components)
-    except _PluginError as fault:
-        remedy = fault.remedy or f"upgrade or uninstall {plugin.distribution}"
-        return BrokenPlugin(
-            plugin.name,
-            plugin.distribution,
-            plugin.version,
-            fault.reason,
-            f"{remedy}, or block it with `enabled = false` under [plugin.{plugin.name}] in registry.toml",
+    except TookTooLongError as error:
+        place = _place(error)
+        fault = _PluginError(
+            f"importing {plugin.target} had not ended after {seconds:g} seconds" + (f" (it was at {place})" if place else ""),
+            f"move what waits or computes there into what is imported when a component is built, or uninstall "
+            f"{plugin.distribution}",
+            "time",
         )
-    return components
+        return _broken(plugin, fault)
+    except _PluginError as fault:
+        return _broken(plugin, fault)
+    return LoadedPlugin(components, " ".join(heard.text.split()))
+
+
+def _broken(plugin: InstalledPlugin, fault: _PluginError) -> BrokenPlugin:
+    remedy = fault.remedy or f"upgrade or uninstall {plugin.distribution}"
+    return BrokenPlugin(
+        plugin.name,
+        plugin.distribution,
+        plugin.version,
+        fault.reason,
+        f"{remedy}{OR_BLOCK_IT} with `enabled = false` under [plugin.{plugin.name}] in registry.toml",
+        fault.about,
+    )
 
 
 def describe_exception(error: BaseException) -> str:
     """An exception in one line, with the place in the plugin where it was raised."""
     message = textwrap.shorten(str(error), 400, placeholder=" …")
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    place = _place(error)
+    return f"{text} ({place})" if place else text
+
+
+def _place(error: BaseException) -> str:
+    """The innermost place that is not ours; empty where there is none."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(_BETWEEN):
-            return f"{text} ({frame.filename}:{frame.lineno})"
-    return text
+            return f"{frame.filename}:{frame.lineno}"
+    return ""
 
 
 def missing_package(error: BaseException, target: str) -> str | None:
@@ -178,15 +224,8 @@ def _kind_of(value: object) -> str:
 
 def _check(components: tuple[Component, ...]) -> None:
     for component in components:
-        if not isinstance(component.interface, int):
-            raise _PluginError(f"{component.reference}: interface must be a number, not {component.interface!r}")
-        if component.interface != INTERFACE_VERSION:
-            newer = "upgrade tamingplat" if component.interface > INTERFACE_VERSION else "upgrade the plugin"
-            raise _PluginError(
-                f"{component.reference} is written for version {component.interface} of the interfaces, "
-                f"and this tamingplat has version {INTERFACE_VERSION}",
-                newer,
-            )
+        if wrong := mismatch(component.interface):
+            raise _PluginError(f"{component.reference} {wrong.what}", wrong.remedy, "interface")
         if not isinstance(component.training, TrainingSettings | None):
             raise _PluginError(f"{component.reference}: training is {_kind_of(component.training)}, not TrainingSettings")
         if not (isinstance(component.paper, str) and isinstance(component.family, str)):

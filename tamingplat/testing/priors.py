@@ -28,6 +28,11 @@ def _hide(codes: Tensor, visited: Tensor, vocab_size: int, seed: int) -> Tensor:
     return torch.where(seen, codes, other_codes(codes, vocab_size, seed=seed))
 
 
+def _sizes(prior: Prior, plan: VisitPlan) -> Tensor | None:
+    """What a prior is told, as samplers tell it, of how many positions are visited together, where these are several."""
+    return plan.sizes if prior.grouped and int(plan.sizes.max()) > 1 else None
+
+
 def _assert_close(promise: str, look: str, seen: Tensor, expected: Tensor, tolerance: float) -> None:
     difference = (seen.double() - expected.double()).abs()
     allowed = tolerance * (1 + expected.double().abs())
@@ -63,7 +68,8 @@ def check_chain_rule(
         for step, (start, stop) in enumerate(_steps(plan)):
             visited, targets = plan.order[:, :start], plan.order[:, start:stop]
             noisy = _hide(codes, visited, space.vocab_size, seed=step)
-            logits, state = prior.logits(noisy, visited, targets, condition, state=state if incremental else None)
+            kept: PriorState | None = state if incremental else None
+            logits, state = prior.logits(noisy, visited, targets, condition, state=kept, sizes=_sizes(prior, plan))
             assert logits.shape == (*targets.shape, space.vocab_size), (
                 f"logits are (B, K, V) = {(*targets.shape, space.vocab_size)}: they are {tuple(logits.shape)}"
             )
@@ -95,8 +101,8 @@ def check_incremental(
         start, stop = steps[reached]
         visited, targets = plan.order[:, :start], plan.order[:, start:stop]
         noisy = _hide(codes, visited, space.vocab_size, seed=reached)
-        extended, state = prior.logits(noisy, visited, targets, condition, state=state)
-        afresh, _ = prior.logits(noisy, visited, targets, condition)
+        extended, state = prior.logits(noisy, visited, targets, condition, state=state, sizes=_sizes(prior, plan))
+        afresh, _ = prior.logits(noisy, visited, targets, condition, sizes=_sizes(prior, plan))
         _assert_close(
             f"Incremental decoding: logits after {start} positions, the last {stride} steps at once, equal those without state",
             "what the state keeps of earlier positions, and at the mask of several new ones",

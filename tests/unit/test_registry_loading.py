@@ -115,7 +115,10 @@ FAULTS: dict[str, tuple[Callable[[], object], list[str]]] = {
         ["ordering:plain is written for version 2 of the interfaces", "has version 1", "upgrade tamingplat"],
     ),
     "earlier-interface": (lambda: _module(lambda: [_component(interface=0)]), ["version 0", "upgrade the plugin"]),
-    "interface-text": (lambda: _module(lambda: [_component(interface="1")]), ["interface must be a number, not '1'"]),
+    "interface-text": (
+        lambda: _module(lambda: [_component(interface="1")]),
+        ["states interface = '1', which is neither a version"],
+    ),
     "training-table": (lambda: _module(lambda: [_component(training={"steps": 1})]), ["training is an object of type dict"]),
     "odd-reference": (
         lambda: _module(lambda: [_component(config=_OddReference)]),

@@ -147,12 +147,22 @@ class Metric(ABC):
     """Name of the settings' field that names the feature extractor whose features of the images it reads, if any. The pipeline
     extracts them once per set of images and extractor."""
 
+    symmetric: ClassVar[bool | None] = None
+    """Of a metric of images: whether it stays the same where images and reference change places, which the conformance kit then
+    looks for; ``None`` says nothing of it."""
+
+    at_equality: ClassVar[float | Mapping[str, float] | None] = None
+    """Value where images and reference are the same, or where a tokenizer reconstructs without error, which the conformance kit
+    then looks for: of all measurements, or of some by name, without what follows in parentheses. ``None`` says nothing."""
+
     def __init__(self, config: Config, parts: Mapping[str, Any]) -> None:
         self.config = config
         self.parts = parts
 
     def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
         """Why it cannot be computed, known before anything runs; ``None`` where it can.
+
+        Weights that are not on this machine are no reason: a plan asks every network for them by itself.
 
         Args:
             info: The dataset.

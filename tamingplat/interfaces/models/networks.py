@@ -43,7 +43,10 @@ class Perceptual(FrozenNetwork):
 
     @abstractmethod
     def distance(self, images: Tensor, others: Tensor) -> Tensor:
-        """float (B, 3, H, W) twice, in [-1, 1], to float32 (B,); gradients flow to both."""
+        """float (B, 3, H, W) twice, in [-1, 1], to float32 (B,); gradients flow to both.
+
+        On the meta device it does without its weights, so that the cost of a training can be estimated where they are not.
+        """
 
 
 class FeatureExtractor(FrozenNetwork):
