@@ -34,9 +34,9 @@ types: $(VENV)/installed
 imports: $(VENV)/installed
 	$(BIN)/lint-imports
 
-# One thread a process: two processes share the cores.
+# One thread a process: two processes share the cores. A file's tests stay together, so that what its fixtures make is made once.
 unit: $(VENV)/installed
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 gpu-check: $(VENV)/installed
 	$(BIN)/python -m pytest -m gpu -s tests/gpu

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+
+# Example distributions have tests of their own, which need them installed; what installs them runs these.
+collect_ignore = ["fixtures"]
 
 
 def _write_parquet(path: Path, count: int, size: int, seed: int) -> None:
@@ -49,6 +53,44 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``train.parquet`` (24 images) and ``validation.parquet`` (8): discs on a ground, with every condition.
+
+    Images are 20×24 pixels, red where the ``segmentation`` is class 1 and blue where it is 2; ``depth`` has 16 bits and is
+    least on the disc; the ``keypoints`` are its top, left and right.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path_factory.mktemp("shapes")
+    palette = np.array([[240, 240, 240], [200, 30, 30], [30, 60, 200]], dtype=np.uint8)
+    rows, columns = np.mgrid[:20, :24]
+    for split, count, seed in (("train", 24, 0), ("validation", 8, 1)):
+        generator, examples = np.random.default_rng(seed), []
+        for index in range(count):
+            y, x = (int(place) for place in generator.integers(7, 13, 2))
+            inside = (rows - y) ** 2 + (columns - x) ** 2 <= 16
+            classes = np.where(inside, 1 + index % 2, 0).astype(np.uint8)
+            examples.append(
+                {
+                    "image": {"bytes": _png(palette[classes]), "path": None},
+                    "label": index % 2,
+                    "segmentation": _png(classes),
+                    "depth": _png(np.where(inside, 1000 + index, 60_000 - columns).astype(np.uint16)),
+                    "keypoints": [float(number) for number in (x, y - 4, 2, x - 4, y, 2, x + 4, y, 2)],
+                }
+            )
+        pq.write_table(pa.Table.from_pylist(examples), folder / f"{split}.parquet")
+    return folder
+
+
 @pytest.fixture
 def write_manifest(blobs: Path, tmp_path: Path) -> Callable[..., Path]:
     """Writes a manifest whose dataset ``blobs`` is the small one; ``text`` follows the head."""
@@ -68,6 +110,34 @@ config = {{ train = "{blobs / "train.parquet"}", validation = "{blobs / "validat
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tamingplat_here() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command line in this process: for what a command does, where starting a process is not the point.
+
+    An exception that the command does not turn into a message passes through, where a process would print a traceback.
+    """
+    import torch
+
+    from tamingplat.cli import main
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        printed, errors = io.StringIO(), io.StringIO()
+        threads = torch.get_num_threads()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(errors):
+            patch.setenv("COLUMNS", "")
+            # What a result records as the command that made it.
+            patch.setattr(sys, "orig_argv", [sys.executable, "-m", "tamingplat", *map(str, arguments)])
+            torch.set_num_threads(1)
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    main([str(argument) for argument in arguments])
+            finally:
+                torch.set_num_threads(threads)
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), printed.getvalue(), errors.getvalue())
+
+    return run
 
 
 @pytest.fixture

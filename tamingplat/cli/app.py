@@ -11,8 +11,13 @@ from tamingplat.cli import plugins, store
 from tamingplat.cli.compare import compare
 from tamingplat.cli.curves import curves
 from tamingplat.cli.doctor import doctor
+from tamingplat.cli.export import export
+from tamingplat.cli.import_ import import_
 from tamingplat.cli.plan import plan
+from tamingplat.cli.pull import pull
+from tamingplat.cli.push import push
 from tamingplat.cli.run import run
+from tamingplat.cli.schema import schema
 from tamingplat.cli.stage import stage
 from tamingplat.cli.validate import validate
 
@@ -40,8 +45,12 @@ def make_app() -> typer.Typer:
         help="Train, sample, measure and compare image tokenizers, priors, orderings, conditioners and samplers.",
     )
     app.callback()(_options)
-    for command in (run, validate, plan, compare, curves, stage):
+    for command in (run, validate, plan, compare, curves, stage, schema):
         app.command(command.__name__)(command)
+    app.command("import")(import_)
+    app.command("export")(export)
+    app.command("push")(push)
+    app.command("pull")(pull)
     app.add_typer(plugins.app, name="plugins")
     app.add_typer(store.app, name="store")
     app.command("doctor")(doctor)

@@ -51,13 +51,14 @@ def print_comparison(console: Console, planned: list[Planned], results: Results,
     """The table, its notes, and the published figures beside ours."""
     from rich.text import Text
 
-    from tamingplat.report import load_published, published_table, rich_table
+    from tamingplat.report import PublishedTable, load_published, published_table, rich_table
 
     table, notes = rich_table(results, wide=wide)
     console.print(table)
     for note in notes:
         console.print(Text(f"  {note}", style="dim"))
     for one in planned:
-        for path in one.manifest.compare_with:
-            console.print()
-            console.print(published_table(load_published(path), results))
+        for table_of_figures in map(load_published, one.manifest.compare_with):
+            if isinstance(table_of_figures, PublishedTable):
+                console.print()
+                console.print(published_table(table_of_figures, results))

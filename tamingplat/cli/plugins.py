@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from tamingplat.cli.plugin_check import check
+from tamingplat.cli.reference import reference
+from tamingplat.cli.scaffold import new_plugin
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from tamingplat.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="What is installed, and what each component offers.")
+app.command("check")(check)
+app.command("new")(new_plugin)
+app.command("reference")(reference)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -36,6 +42,8 @@ def list_plugins(
     registry = load_registry()
     if as_json:
         print_json(registry.rows(kind))
+        for notice in registry.notices:
+            typer.echo(f"note: {notice}", err=True)
     else:
         _print_rows(make_console(), registry, kind)
 
@@ -154,13 +162,6 @@ def _print_fields(console: Console, fields: list[dict[str, Any]]) -> None:
 
 
 def _value(value: Any) -> str:
-    """A setting's value as TOML would have it, where it has it."""
-    if value is None:
-        return "none"
-    if isinstance(value, dict):
-        if not value:
-            return "{}"
-        return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(_value(inner) for inner in value)}]"
-    return json.dumps(value, ensure_ascii=False)
+    from tamingplat.reference import written_value
+
+    return written_value(value)

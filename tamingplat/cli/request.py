@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tamingplat.manifest import Manifest
+    from tamingplat.interfaces import Kind
+    from tamingplat.manifest import Manifest, NamedArtifact
     from tamingplat.registry import Registry
     from tamingplat.stages import Plan
     from tamingplat.store import Store
@@ -61,13 +62,27 @@ class Planned:
     plan: Plan
 
 
-def load(manifest: Path, overrides: Sequence[str] | None) -> tuple[Registry, Manifest]:
-    """Load the registry and a manifest; warnings go to standard error."""
+@dataclass(frozen=True)
+class _Artifacts:
+    """The imported artifacts of a store. Only a manifest that names one has to wait until torch is imported."""
+
+    store: Path | None
+
+    def describe(self, kind: Kind, name: str) -> NamedArtifact:
+        """What an artifact is, by its name."""
+        from tamingplat.stages import StoredArtifacts
+        from tamingplat.store import Store
+
+        return StoredArtifacts(Store(store_path(self.store))).describe(kind, name)
+
+
+def load(manifest: Path, overrides: Sequence[str] | None, store: Path | None = None) -> tuple[Registry, Manifest]:
+    """Load the registry and a manifest; warnings go to standard error. Artifacts that it names are looked up in the store."""
     from tamingplat.manifest import load_manifest
     from tamingplat.registry import load_registry
 
     registry = load_registry()
-    loaded = load_manifest(manifest, registry, overrides or ())
+    loaded = load_manifest(manifest, registry, overrides or (), artifacts=_Artifacts(store))
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}", err=True)
     check_published(loaded)
@@ -76,9 +91,12 @@ def load(manifest: Path, overrides: Sequence[str] | None) -> tuple[Registry, Man
 
 def plan_manifest(manifest: Path, store: Path | None, overrides: Sequence[str] | None) -> Planned:
     """Load and plan a manifest. Nothing is trained."""
-    registry, loaded = load(manifest, overrides)
+    registry, loaded = load(manifest, overrides, store)
     from tamingplat.stages import make_plan
     from tamingplat.store import Store
 
     opened = Store(store_path(store))
-    return Planned(registry, loaded, opened, make_plan(loaded, registry, opened))
+    plan = make_plan(loaded, registry, opened)
+    for warning in plan.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return Planned(registry, loaded, opened, plan)

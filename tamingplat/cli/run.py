@@ -19,7 +19,9 @@ def run(
     manifest: ManifestArgument,
     store: StoreOption = None,
     set_: SetOption = None,
-    grids: Annotated[Path | None, typer.Option("--grids", help="Write sample grids of every cell to this PNG file.")] = None,
+    grids: Annotated[
+        Path | None, typer.Option("--grids", help="Write grids of samples and reconstructions to this PNG file.")
+    ] = None,
     skip_refused: Annotated[
         bool, typer.Option("--skip-refused", help="Run the possible cells although others are refused.")
     ] = False,
@@ -50,15 +52,16 @@ def run(
 
 
 def _check_cells(planned: Planned, skip_refused: bool) -> None:
-    """All that stands against running: impossible cells, and what the device or the executor cannot do."""
+    """All that stands against running: impossible cells, what is not here, and what the device or the executor cannot do."""
     from tamingplat.stages import runtime_problems
 
     plan, path = planned.plan, planned.manifest.path
     problems: list[Problem] = []
-    if plan.refused and (not skip_refused or len(plan.refused) == len(plan.cells)):
+    if plan.refused and (not skip_refused or len(plan.refused) == len(plan.combinations)):
         remedy = "change the settings, exclude the cell in [matrix], or run the others with --skip-refused"
         refusals = dict.fromkeys(problem for cell in plan.refused for problem in cell.refusals)
         problems += [Problem(problem.where or str(path), problem.what, remedy) for problem in refusals]
+    problems += plan.absent
     problems += dict.fromkeys(runtime_problems(planned.manifest, plan.builder, plan.trained))
     if problems:
         raise ProblemsError(problems)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tamingplat.cli.request import SetOption, StoreOption, plan_manifest
-from tamingplat.interfaces import TamingplatError
+from tamingplat.interfaces import ProblemsError, TamingplatError
 
 
 def stage(
@@ -23,6 +23,8 @@ def stage(
     from tamingplat.stages import accelerator_of, describe_error, run_stage, use_threads
 
     planned = plan_manifest(Path(manifest), store, set_)
+    if planned.plan.absent:
+        raise ProblemsError(planned.plan.absent)
     wanted = [stage for stage in (*planned.plan.checks, *planned.plan.stages.values()) if stage.key.startswith(key)]
     if len(wanted) != 1:
         found = "no stage" if not wanted else f"{len(wanted)} stages"

@@ -60,6 +60,23 @@ def verify(
 
 
 @app.command()
+def name(
+    key: Annotated[str, typer.Argument(help="An artifact's key, or the beginning of it.")],
+    name: Annotated[str, typer.Argument(help="What it is to be called.")],
+    store: StoreOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the name from the artifact that has it.")] = False,
+) -> None:
+    """Give an artifact a name, which keeps it from being pruned and by which `tamingplat export` finds it."""
+    opened = _open(store)
+    found = [artifact for artifact in opened.artifacts() if artifact.key.startswith(key)]
+    if len(found) != 1:
+        told = "no artifact has" if not found else f"{len(found)} artifacts have"
+        raise TamingplatError(f"{opened.root}: {told} a key that begins with {key!r}; `tamingplat store list` shows them")
+    opened.name(name, found[0], replace=replace)
+    typer.echo(f"{name}: {found[0].stage} {found[0].key[:12]}")
+
+
+@app.command()
 def prune(
     store: StoreOption = None,
     keep: Annotated[
@@ -85,7 +102,7 @@ def prune(
 
         keys = set()
         for manifest in keep:
-            registry, loaded = load(manifest, None)
+            registry, loaded = load(manifest, None, store)
             keys |= planned_keys(loaded, registry, opened)
     would = opened.prune(keys, damaged=damaged, dry_run=True)
     _show(opened, would)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tamingplat.interfaces import KINDS, Kind
+from tamingplat.interfaces import Kind
 from tamingplat.manifest.document import Document
 from tamingplat.manifest.layers import Layer, nested
 from tamingplat.manifest.paths import format_path, parse_key
@@ -134,11 +134,11 @@ def _read_axis(
     if len(parts) < 3:
         problems.add(location, "must name a kind, a block and a setting", _EXAMPLE)
         return None
-    kind = next((known for known in KINDS if known == parts[0]), None)
+    kind = next((known for known in BLOCKS if known == parts[0]), None)
     block, setting = parts[1], parts[2:]
     if kind is None:
         problems.add(
-            location, f'there is no kind "{parts[0]}"', did_you_mean(parts[0], KINDS) or f"the kinds are {', '.join(KINDS)}"
+            location, f'there is no kind "{parts[0]}"', did_you_mean(parts[0], BLOCKS) or f"the kinds are {', '.join(BLOCKS)}"
         )
         return None
     if (kind, block) not in blocks:

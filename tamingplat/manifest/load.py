@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from tamingplat.interfaces import KINDS, Config, Problem
+from tamingplat.interfaces import Config, Problem
+from tamingplat.manifest.artifacts import Artifacts
 from tamingplat.manifest.axes import Assignment, AxisNeededError, read_axes
 from tamingplat.manifest.catalogue import Catalogue
 from tamingplat.manifest.checking import Checked, check
@@ -17,24 +18,35 @@ from tamingplat.manifest.matrix import Combination, MatrixReader
 from tamingplat.manifest.paths import format_path
 from tamingplat.manifest.problems import ProblemCollector
 from tamingplat.manifest.resolve import BlockKey, Resolver
-from tamingplat.manifest.resolved import Cell, Manifest, ResolvedComponent
-from tamingplat.manifest.schema import MATRIX_KINDS, EvaluateSettings, Head, RuntimeSettings, slug_problem
+from tamingplat.manifest.resolved import Cell, Manifest, ResolvedComponent, TokenizerCell
+from tamingplat.manifest.schema import (
+    BLOCKS,
+    MATRIX_KINDS,
+    TOKENIZER_METRICS,
+    EvaluateSettings,
+    Head,
+    RuntimeSettings,
+    slug_problem,
+)
 from tamingplat.manifest.sentences import shown, unknown_field
 
 C = TypeVar("C", bound=Config)
 
 _HEAD = tuple(field.alias or name for name, field in Head.model_fields.items())
-_FIELDS = (*_HEAD, *KINDS, "matrix", "axes", "evaluate", "runtime")
+_FIELDS = (*_HEAD, *BLOCKS, "matrix", "axes", "evaluate", "runtime")
 _REQUIRED: Mapping[str, str] = MappingProxyType({"schema": "write schema = 1", "name": 'write name = "…"'})
 
 
-def load_manifest(path: Path, registry: Catalogue, overrides: Sequence[str] = ()) -> Manifest:
+def load_manifest(
+    path: Path, registry: Catalogue, overrides: Sequence[str] = (), *, artifacts: Artifacts | None = None
+) -> Manifest:
     """Read a manifest.
 
     Args:
         path: The file. Messages name it as it is given here.
         registry: The components that there are.
         overrides: Texts ``key=value``, as ``--set`` takes them: a dotted path into the document, and a TOML value or a word.
+        artifacts: Where imported artifacts are looked up; without it, a block that names one has to say what it is.
 
     Raises:
         ProblemsError: Everything that is wrong, in the order of the file: ``file:line: field: what; remedy``.
@@ -51,14 +63,15 @@ def load_manifest(path: Path, registry: Catalogue, overrides: Sequence[str] = ()
     runtime = _checked_table(document, "runtime", RuntimeSettings, problems)
     blocks = dict(_blocks(document, problems))
     axes = read_axes(document, blocks, problems)
-    resolver = Resolver(document, registry, blocks, axes, problems)
+    resolver = Resolver(document, registry, blocks, axes, problems, artifacts)
     matrix = MatrixReader(
         document, resolver, _seeds(document, head, "seeds"), _seeds(document, head, "tokenizer_seeds"), problems
     )
     cells = [cell for combination in matrix.read() for cell in _cells(resolver, combination)]
     if matrix.complete and None not in cells:
         _report_idle_axes(document, resolver, problems)
-    metrics = tuple(_metrics(document, resolver, evaluate))
+    _check_for_priors(document, evaluate, problems, priors=matrix.priors)
+    metrics = tuple(_metrics(document, resolver, priors=matrix.priors))
     executor = _executor(document, resolver, runtime)
     compare_with = tuple(_references(document, problems))
     unused = [block for block in blocks if block not in resolver.used]
@@ -68,11 +81,12 @@ def load_manifest(path: Path, registry: Catalogue, overrides: Sequence[str] = ()
     return Manifest(
         path=path,
         name=head.value.name,
-        seeds=head.value.seeds,
+        seeds=head.value.seeds if matrix.priors else (),
         tokenizer_seeds=head.value.tokenizer_seeds,
-        cells=tuple(cell for cell in cells if cell is not None),
+        cells=tuple(cell for cell in cells if isinstance(cell, Cell)),
+        tokenizer_cells=tuple(cell for cell in cells if isinstance(cell, TokenizerCell)),
         metrics=metrics,
-        evaluate=evaluate.value,
+        evaluate=evaluate.value.completed(priors=matrix.priors),
         executor=executor,
         runtime=runtime.value,
         compare_with=compare_with,
@@ -102,7 +116,7 @@ def _checked_table(document: Document, name: str, model: type[C], problems: Prob
 
 def _blocks(document: Document, problems: ProblemCollector) -> Iterator[tuple[BlockKey, Mapping[str, Any] | None]]:
     """Every block as it was written; ``None`` for one that is no table, which is noted."""
-    for kind in KINDS:
+    for kind in BLOCKS:
         table = document.data.get(kind, {})
         if not isinstance(table, Mapping):
             problems.add(document.locate((kind,)), f"must be a table of blocks, not {shown(table)}", f"write [{kind}.NAME]")
@@ -123,7 +137,7 @@ def _seeds(document: Document, head: Checked[Head], field: str) -> tuple[int, ..
     return None if head.wrong(field) else tuple(document.data.get(field, (0,)))
 
 
-def _cells(resolver: Resolver, combination: Combination) -> Iterator[Cell | None]:
+def _cells(resolver: Resolver, combination: Combination) -> Iterator[Cell | TokenizerCell | None]:
     """The cells of a combination; ``None`` for one of which something is wrong, which is noted."""
     for members, assignment in _variants(resolver, combination, {}):
         found = [member for member in members if member is not None]
@@ -132,14 +146,13 @@ def _cells(resolver: Resolver, combination: Combination) -> Iterator[Cell | None
             continue
         values = {axis.name: (axis, assignment.get(axis.name)) for axis in resolver.axes}
         axes = {name: axis.values[index] for name, (axis, index) in values.items() if index is not None}
+        parts: dict[str, Any] = dict(zip(combination.kinds, found, strict=True))
+        parts |= {"axes": MappingProxyType(axes), "where": combination.location.text}
         for tokenizer_seed, seed in combination.seeds:
-            yield Cell(
-                **dict(zip(MATRIX_KINDS, found, strict=True)),
-                seed=seed,
-                tokenizer_seed=tokenizer_seed,
-                axes=MappingProxyType(axes),
-                where=combination.location.text,
-            )
+            if combination.kinds == MATRIX_KINDS:
+                yield Cell(**parts, seed=seed, tokenizer_seed=tokenizer_seed)
+            else:
+                yield TokenizerCell(**parts, tokenizer_seed=tokenizer_seed)
 
 
 def _variants(
@@ -149,7 +162,7 @@ def _variants(
     try:
         members = [
             resolver.component(kind, member.name, member.location, assignment)
-            for kind, member in zip(MATRIX_KINDS, combination.members, strict=True)
+            for kind, member in zip(combination.kinds, combination.members, strict=True)
         ]
     except AxisNeededError as needed:
         for index in range(len(needed.axis.values)):
@@ -165,10 +178,24 @@ def _report_idle_axes(document: Document, resolver: Resolver, problems: ProblemC
             problems.add(document.locate(axis.path), f"no cell uses the block {format_path((axis.kind, axis.block))}", remedy)
 
 
-def _metrics(document: Document, resolver: Resolver, evaluate: Checked[EvaluateSettings]) -> Iterator[ResolvedComponent]:
+def _check_for_priors(
+    document: Document, evaluate: Checked[EvaluateSettings], problems: ProblemCollector, *, priors: bool
+) -> None:
+    """Note what says nothing without priors, and what is demanded with them."""
+    if not priors and "seeds" in document.data:
+        what = "vary priors and their samples, and the matrix names no prior"
+        problems.add(document.locate(("seeds",)), what, "remove them; tokenizer_seeds vary tokenizers")
+    given = evaluate.value is not None and "samples" in evaluate.value.model_fields_set
+    if priors and given and evaluate.value is not None and evaluate.value.samples is None:
+        what = "must be a number where there are priors to sample from"
+        problems.add(document.locate(("evaluate", "samples")), what, "write how many images are sampled per cell")
+
+
+def _metrics(document: Document, resolver: Resolver, *, priors: bool) -> Iterator[ResolvedComponent]:
     table = document.data.get("evaluate", {})
     stated = isinstance(table, Mapping) and "metrics" in table
-    written = table["metrics"] if stated else EvaluateSettings.model_fields["metrics"].get_default()
+    default = EvaluateSettings.model_fields["metrics"].get_default() if priors else TOKENIZER_METRICS
+    written = table["metrics"] if stated else default
     seen: set[ResolvedComponent] = set()
     for index, name in enumerate(written if isinstance(written, list | tuple) else ()):
         if isinstance(name, str) and name:

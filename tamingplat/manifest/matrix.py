@@ -12,7 +12,7 @@ from tamingplat.manifest.checking import Checked, check
 from tamingplat.manifest.document import Document
 from tamingplat.manifest.problems import Location, ProblemCollector
 from tamingplat.manifest.resolve import Resolver
-from tamingplat.manifest.schema import MATRIX_KINDS, SEED_FIELDS, Matrix
+from tamingplat.manifest.schema import MATRIX_KINDS, PRIOR_KINDS, SEED_FIELDS, TOKENIZER_KINDS, Matrix
 from tamingplat.manifest.sentences import shown
 from tamingplat.registry import KeyPath, did_you_mean
 
@@ -35,6 +35,7 @@ class Named:
 class Combination:
     """One block or component of each kind, the seeds that it is run with, and what of the manifest asks for it."""
 
+    kinds: tuple[Kind, ...]
     members: tuple[Named, ...]
     seeds: tuple[SeedPair, ...]
     location: Location
@@ -47,9 +48,7 @@ class _Pattern:
     allowed: Mapping[str, frozenset[str | int]]
     location: Location
 
-    def fits(self, names: Names, seeds: SeedPair) -> bool:
-        values: dict[str, str | int] = dict(zip(MATRIX_KINDS, names, strict=True))
-        values |= {"tokenizer_seed": seeds[0], "seed": seeds[1]}
+    def fits(self, values: Mapping[str, str | int]) -> bool:
         return all(values[field] in allowed for field, allowed in self.allowed.items())
 
 
@@ -78,6 +77,12 @@ class MatrixReader:
         self._seeds: Mapping[str, tuple[int, ...] | None] = {"seed": seeds, "tokenizer_seed": tokenizer_seeds}
         self._values: dict[Kind, tuple[Named, ...]] = {}
         self._unsure: set[str] = {field for field, values in self._seeds.items() if values is None}
+        self._kinds = MATRIX_KINDS
+
+    @property
+    def priors(self) -> bool:
+        """Whether there are priors to train and to sample from; else tokenizers are compared alone. Known after reading."""
+        return self._kinds == MATRIX_KINDS
 
     @property
     def complete(self) -> bool:
@@ -96,13 +101,42 @@ class MatrixReader:
         for fault in checked.faults:
             self._note(fault.path, fault.what, fault.remedy)
             self._unsure.add(str(fault.path[0]))
-        for kind in MATRIX_KINDS:
+        self._kinds = self._combined(table)
+        for kind in self._kinds:
             self._values[kind] = tuple(self._named(kind, table))
         combinations = self._product(list(self._patterns(table, checked)))
         combinations += self._included(table, checked, combinations)
         if self.complete and not combinations:
             self._note(("exclude",), "leaves out every cell", "remove an entry, or include a cell")
         return combinations
+
+    def _combined(self, table: Mapping[str, Any]) -> tuple[Kind, ...]:
+        """The kinds that are combined: all of them, or none of those that belong to a prior."""
+        named = [kind for kind in PRIOR_KINDS if kind in table]
+        if not named:
+            return TOKENIZER_KINDS
+        if "prior" not in named:
+            others = " and ".join((", ".join(named[:-1]), named[-1]) if len(named) > 1 else named)
+            remedy = f'add prior = ["…"], or leave {others} out to compare tokenizers alone'
+            self._note((named[0],), "needs a prior, and the matrix names none", remedy)
+            self._unsure.update(PRIOR_KINDS)
+        elif "ordering" not in named:
+            self._note(("ordering",), "is required")
+            self._unsure.add("ordering")
+        return MATRIX_KINDS
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        """What tells a cell from the others, as entries of ``exclude`` and ``include`` name it."""
+        return (*self._kinds, *SEED_FIELDS) if self.priors else (*self._kinds, "tokenizer_seed")
+
+    def _belongs(self, path: KeyPath, field: str) -> bool:
+        """Whether an entry of ``exclude`` or ``include`` may name a field; noted where the matrix has no priors for it."""
+        if field in self._fields:
+            return True
+        remedy = f"remove it, or name priors and orderings in the matrix; without them there are {', '.join(self._fields)}"
+        self._note((*path, field), "needs a prior, and the matrix names none", remedy)
+        return False
 
     def _named(self, kind: Kind, table: Mapping[str, Any]) -> Iterator[Named]:
         written = table.get(kind, Matrix.model_fields[kind].get_default() if kind not in self._unsure else ())
@@ -131,11 +165,14 @@ class MatrixReader:
         for index, entry in self._entries("exclude", table, checked):
             path: KeyPath = ("exclude", index)
             if not entry:
-                self._note(path, "must not be empty", f"name one of {', '.join((*MATRIX_KINDS, *SEED_FIELDS))}")
+                self._note(path, "must not be empty", f"name one of {', '.join(self._fields)}")
                 self._unsure.add("exclude")
                 continue
             allowed: dict[str, frozenset[str | int]] = {}
             for field, written in entry.items():
+                if not self._belongs(path, field):
+                    self._unsure.add("exclude")
+                    continue
                 meant = [self._of_matrix(field, value, at) for value, at in _listed(written, (*path, field))]
                 values = frozenset(value for value in meant if value is not None)
                 if isinstance(written, list) and not written:
@@ -153,7 +190,7 @@ class MatrixReader:
                 return value
             self._note(path, f"{value} is none of the manifest's {field}s", f"they are {', '.join(map(str, seeds))}")
         else:
-            kind = next(kind for kind in MATRIX_KINDS if kind == field)
+            kind = next(kind for kind in self._kinds if kind == field)
             names = [named.name for named in self._values[kind]]
             known = self._resolver.known_as(kind, str(value))
             if known in names:
@@ -169,17 +206,18 @@ class MatrixReader:
         location = self._document.locate(("matrix",))
         combinations = []
         left_out = dict.fromkeys(range(len(patterns)), 0)
-        for members in itertools.product(*(self._values[kind] for kind in MATRIX_KINDS)):
-            names = _names(members)
+        for members in itertools.product(*(self._values[kind] for kind in self._kinds)):
+            values: dict[str, str | int] = dict(zip(self._kinds, _names(members), strict=True))
             kept = []
             for seeds in every:
-                fitting = next((index for index, pattern in enumerate(patterns) if pattern.fits(names, seeds)), None)
+                values |= dict(zip(("tokenizer_seed", "seed"), seeds, strict=True))
+                fitting = next((index for index, pattern in enumerate(patterns) if pattern.fits(values)), None)
                 if fitting is None:
                     kept.append(seeds)
                 else:
                     left_out[fitting] += 1
             if kept:
-                combinations.append(Combination(members, tuple(kept), location))
+                combinations.append(Combination(self._kinds, members, tuple(kept), location))
         for index, pattern in enumerate(patterns):
             if self.complete and not left_out[index]:
                 self._problems.add(pattern.location, "leaves out no cell that an earlier entry keeps", "remove it")
@@ -199,12 +237,14 @@ class MatrixReader:
             new = tuple(pair for pair in pairs if pair not in seen)
             seen.update(new)
             if new:
-                added.append(Combination(members, new, self._locate(("include", index))))
+                added.append(Combination(self._kinds, members, new, self._locate(("include", index))))
         return added
 
     def _members(self, index: int, entry: Mapping[str, Any]) -> tuple[Named, ...] | None:
         members: list[Named] = []
-        for kind in MATRIX_KINDS:
+        if [field for field in entry if not self._belongs(("include", index), field)]:
+            return None
+        for kind in self._kinds:
             values = self._values[kind]
             if kind in entry:
                 location = self._locate(("include", index, kind))
@@ -214,7 +254,7 @@ class MatrixReader:
                 members += values
             elif kind not in self._unsure:
                 self._note(("include", index), f"names no {kind}, and the matrix has {len(values)}", f'add {kind} = "…"')
-        return tuple(members) if len(members) == len(MATRIX_KINDS) else None
+        return tuple(members) if len(members) == len(self._kinds) else None
 
     def _locate(self, path: KeyPath) -> Location:
         return self._document.locate(("matrix", *path))

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tamingplat.interfaces import Component, Kind, Selection, TamingplatError
+from tamingplat.manifest.artifacts import Artifacts, FoundArtifact, contradictions, find_artifact
 from tamingplat.manifest.axes import Assignment, Axis, AxisNeededError, variant_label
 from tamingplat.manifest.catalogue import Catalogue, find_component, find_preset
 from tamingplat.manifest.checking import check, has, value_at
@@ -19,7 +20,7 @@ from tamingplat.manifest.marked import MarkedPath, MarkedReference, change_marke
 from tamingplat.manifest.paths import format_path
 from tamingplat.manifest.problems import Location, ProblemCollector
 from tamingplat.manifest.resolved import ResolvedComponent
-from tamingplat.manifest.schema import BLOCKS, Block, TokenizerBlock, TrainedBlock
+from tamingplat.manifest.schema import BLOCKS, Block, DatasetBlock, TokenizerBlock, TrainedBlock
 from tamingplat.manifest.train import training_settings
 from tamingplat.registry import KeyPath
 
@@ -68,6 +69,7 @@ class Resolver:
         blocks: The manifest's blocks as they were written; ``None`` for what is no table, which was noted.
         axes: The manifest's axes.
         problems: Where problems are noted.
+        artifacts: Where artifacts that blocks name are looked up.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Resolver:
         blocks: Mapping[BlockKey, Mapping[str, Any] | None],
         axes: Sequence[Axis],
         problems: ProblemCollector,
+        artifacts: Artifacts | None = None,
     ) -> None:
+        self._artifacts = artifacts
         self.axes = tuple(axes)
         self.used: set[BlockKey] = set()
         self._document = document
@@ -211,13 +215,16 @@ class Resolver:
         block = checked.partial
         if block is None or checked.wrong("use"):
             return failed
-        component = self._used(subject, block)
+        found = FoundArtifact()
+        if isinstance(block, TrainedBlock) and block.artifact is not None:
+            found = find_artifact(self._artifacts, self._catalogue, subject.kind, block, subject.layers, self._problems)
+        component = None if found.wrong else found.component or self._used(subject, block)
         if component is None:
             return failed
         if checked.wrong("config"):
             training_settings(component, block, subject.layers, self._problems)
             return failed
-        return self._assemble(subject, component, block, assignment, preset_lacks=checked.wrong("preset"))
+        return self._assemble(subject, component, block, assignment, found, preset_lacks=checked.wrong("preset"))
 
     def _used(self, subject: _Subject, block: Block) -> Component | None:
         if block.use is not None:
@@ -226,7 +233,14 @@ class Resolver:
         return find_component(self._catalogue, subject.kind, subject.name, (), subject.location, self._problems, remedy)
 
     def _assemble(
-        self, subject: _Subject, component: Component, block: Block, assignment: Assignment, *, preset_lacks: bool = False
+        self,
+        subject: _Subject,
+        component: Component,
+        block: Block,
+        assignment: Assignment,
+        found: FoundArtifact = FoundArtifact(),  # noqa: B008 - frozen
+        *,
+        preset_lacks: bool = False,
     ) -> _Outcome:
         """A component with its settings checked, its files found and its parts resolved."""
         axes = {axis.name for axis in subject.axes}
@@ -240,6 +254,8 @@ class Resolver:
             preset = find_preset(self._catalogue, component, block.preset, at, self._problems)
             preset_lacks = preset is None
             layers = layers.under(Layer({"config": preset or {}}, lambda path, _: at.within(format_path(path))))
+        if found.config is not None:
+            layers = layers.under(Layer({"config": found.config}, lambda path, _: layers.locate(("artifact",))))
         table = layers.merged().get("config", {})
         checked = check(component.config, table, component.name)
         for fault in checked.faults:
@@ -248,13 +264,18 @@ class Resolver:
         if checked.partial is None:
             return _Outcome(None, frozenset(axes))
         whole = trainable and checked.value is not None and not preset_lacks
+        if whole and found.config is not None and checked.value is not None and isinstance(block, TrainedBlock):
+            whole = not contradictions(checked.value, found.config, block.artifact or "", layers, self._problems)
         parts: dict[str, ResolvedComponent] = {}
+        absent: list[Path] = []
 
         def change(marked: MarkedPath | MarkedReference) -> Path | Selection | None:
             nonlocal whole
             if isinstance(marked, MarkedPath):
                 path = self._file(marked, table, layers)
                 whole = whole and path is not None
+                if path is not None and not path.exists():
+                    absent.append(path)
                 return path
             if self._is_none(marked):
                 return None
@@ -279,9 +300,12 @@ class Resolver:
             parts=MappingProxyType(parts),
             train=train,
             artifact=block.artifact if isinstance(block, TrainedBlock) else None,
+            artifact_absence=found.absence,
             views=own.views,
             encode_batch_size=own.encode_batch_size,
             where=subject.location.text,
+            expected=block.expected if isinstance(block, DatasetBlock) else None,
+            absent=tuple(absent),
         )
         return _Outcome(resolved, frozenset(axes))
 
@@ -301,7 +325,9 @@ class Resolver:
         if value_at(table, marked.path) == "":
             self._problems.add(location, "must not be empty", "name a file or a folder")
             return None
-        return resolve_path(self._document.folder, marked.value, location, self._problems)
+        # What is expected of a dataset stands in for files that are not here yet; where it is wrong, it says so itself.
+        expected = "expected" in layers.merged()
+        return resolve_path(self._document.folder, marked.value, location, self._problems, may_be_absent=expected)
 
     def _find(self, kind: Kind, name: str, location: Location) -> Component | None:
         names = [of_name for of_kind, of_name in self._blocks if of_kind == kind]

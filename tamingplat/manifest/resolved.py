@@ -12,7 +12,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from tamingplat.interfaces import Component, Config, Kind, Problem, TrainingSettings
-from tamingplat.manifest.schema import MATRIX_KINDS, EvaluateSettings, RuntimeSettings
+from tamingplat.manifest.expected import ExpectedData
+from tamingplat.manifest.schema import MATRIX_KINDS, TOKENIZER_KINDS, EvaluateSettings, RuntimeSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,12 @@ class ResolvedComponent:
         parts: The components that its settings refer to, by the name of the setting.
         train: How it is trained; ``None`` for what is not trained, and for an imported artifact.
         artifact: Name of the imported artifact that is used instead of training.
+        artifact_absence: Why there is no such artifact yet; empty where there is.
         views: Versions of each training image that a tokenizer encodes; all but the first are augmented.
         encode_batch_size: Images that a tokenizer encodes together.
         where: Its place in the manifest, for messages.
+        expected: What a dataset's data are said to be, where the manifest says it.
+        absent: The files and folders in the settings of such a dataset that do not exist.
     """
 
     label: str
@@ -40,11 +44,19 @@ class ResolvedComponent:
     views: int = 1
     encode_batch_size: int = 64
     where: str = ""
+    expected: ExpectedData | None = None
+    absent: tuple[Path, ...] = ()
+    artifact_absence: str = ""
 
     @property
     def kind(self) -> Kind:
         """The component's kind."""
         return self.component.kind
+
+    @property
+    def absence(self) -> str:
+        """Which files and folders do not exist, in words; empty where none is absent."""
+        return f"there is no file or folder {', '.join(map(str, self.absent))}" if self.absent else ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -60,6 +72,8 @@ class ResolvedComponent:
             settings["train"] = self.train.model_dump(mode="json")
         if self.artifact is not None:
             settings["artifact"] = self.artifact
+        if self.expected is not None:
+            settings["expected"] = self.expected.model_dump(mode="json")
         if self.kind == "tokenizer":
             settings |= {"views": self.views, "encode_batch_size": self.encode_batch_size}
         return settings
@@ -107,15 +121,44 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class TokenizerCell:
+    """One tokenizer on one dataset, of a manifest without priors: it is trained, and its reconstructions are measured.
+
+    Attributes:
+        tokenizer_seed: Seed of tokenizer training.
+        axes: The value of every axis that this cell depends on, by the axis as the manifest writes it.
+        where: Its place in the manifest, for messages.
+    """
+
+    dataset: ResolvedComponent
+    tokenizer: ResolvedComponent
+    tokenizer_seed: int
+    axes: Mapping[str, object]
+    where: str
+
+    @property
+    def components(self) -> Mapping[Kind, ResolvedComponent]:
+        """The cell's components by kind, in the order of the pipeline."""
+        return dict(zip(TOKENIZER_KINDS, (self.dataset, self.tokenizer), strict=True))
+
+    @property
+    def labels(self) -> dict[str, str | int]:
+        """What tells the cell from the others: the label of each component, and the seed."""
+        labels: dict[str, str | int] = {kind: component.label for kind, component in self.components.items()}
+        return {**labels, "tokenizer_seed": self.tokenizer_seed}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Manifest:
-    """A manifest without mistakes.
+    """A manifest without mistakes. It has either cells or, where its matrix names no priors, cells of tokenizers alone.
 
     Attributes:
         path: The file.
         name: Name of the comparison.
-        seeds: Seeds of prior training and sampling.
+        seeds: Seeds of prior training and sampling; none without priors.
         tokenizer_seeds: Seeds of tokenizer training.
-        cells: Every combination, in the order of the matrix.
+        cells: Every combination with a prior, in the order of the matrix.
+        tokenizer_cells: Every dataset and tokenizer of a matrix without priors, in its order.
         metrics: What is measured.
         evaluate: How it is measured.
         executor: What runs the stages.
@@ -129,6 +172,7 @@ class Manifest:
     seeds: tuple[int, ...]
     tokenizer_seeds: tuple[int, ...]
     cells: tuple[Cell, ...]
+    tokenizer_cells: tuple[TokenizerCell, ...]
     metrics: tuple[ResolvedComponent, ...]
     evaluate: EvaluateSettings
     executor: ResolvedComponent
@@ -136,10 +180,33 @@ class Manifest:
     compare_with: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def combinations(self) -> tuple[Cell | TokenizerCell, ...]:
+        """What is compared, of either sort."""
+        return (*self.cells, *self.tokenizer_cells)
+
+    @property
+    def size(self) -> str:
+        """How much is compared, in words."""
+        return f"{len(self.cells)} cells" if self.cells else f"{len(self.tokenizer_cells)} cells of tokenizers alone"
+
+    @property
+    def absent(self) -> tuple[Problem, ...]:
+        """The datasets and imported models that are not here but say what they will be, each with the way to get it."""
+        components = {id(part): part for cell in self.combinations for part in cell.components.values()}.values()
+        datasets = [
+            Problem(part.where, part.absence, part.expected.download)
+            for part in components
+            if part.absence and part.expected is not None
+        ]
+        remedy = "import it with `tamingplat import`, or get it with `tamingplat pull`"
+        models = [Problem(part.where, part.artifact_absence, remedy) for part in components if part.artifact_absence]
+        return (*datasets, *models)
+
     def resolved(self) -> dict[str, Any]:
         """Everything that the manifest means, with every default spelled out, as JSON knows it."""
         components: dict[str, dict[str, Any]] = {}
-        for cell in self.cells:
+        for cell in self.combinations:
             for kind, component in cell.components.items():
                 of_kind = components.setdefault(kind, {})
                 if component.label not in of_kind:
@@ -156,7 +223,8 @@ class Manifest:
             "evaluate": self.evaluate.model_dump(mode="json"),
             "runtime": self.runtime.model_dump(mode="json"),
             "cells": [
-                {**cell.labels, **({"axes": to_jsonable_python(dict(cell.axes))} if cell.axes else {})} for cell in self.cells
+                {**cell.labels, **({"axes": to_jsonable_python(dict(cell.axes))} if cell.axes else {})}
+                for cell in self.combinations
             ],
         }
 

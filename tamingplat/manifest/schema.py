@@ -7,16 +7,34 @@ from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from tamingplat.interfaces import KINDS, Config, Kind, Runtime
+from tamingplat.manifest.expected import ExpectedData
 
-MATRIX_KINDS: tuple[Kind, ...] = ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler")
+TOKENIZER_KINDS: tuple[Kind, ...] = ("dataset", "tokenizer")
+"""What one component of each makes a cell of a manifest without priors."""
+
+PRIOR_KINDS: tuple[Kind, ...] = ("prior", "ordering", "conditioner", "sampler")
+"""What a matrix names together, or not at all."""
+
+MATRIX_KINDS: tuple[Kind, ...] = (*TOKENIZER_KINDS, *PRIOR_KINDS)
 """What one component of each makes a cell."""
 
 SEED_FIELDS = ("seed", "tokenizer_seed")
 
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+DEFAULT_SAMPLES = 2000
+"""Images that are sampled per cell unless a manifest says how many."""
+
+TOKENIZER_METRICS = ("reconstruction", "codebook")
+"""What is measured of tokenizers alone unless a manifest says what."""
+
+_NO_BLOCKS = ("checkpoint_format",)
+"""Kinds that no run has a use for."""
+
+SLUG = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What the names of manifests and blocks look like."""
+
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 Name = Annotated[str, Field(min_length=1)]
@@ -25,7 +43,7 @@ Seed = Annotated[int, Field(ge=0)]
 
 def slug_problem(name: str) -> str:
     """Why a name cannot be part of a file name and of a label; empty where it can."""
-    if _SLUG.fullmatch(name) and len(name) <= 100:
+    if re.fullmatch(SLUG, name) and len(name) <= 100:
         return ""
     return "must be at most 100 letters, digits, '.', '_' and '-', and begin with a letter or a digit"
 
@@ -66,6 +84,14 @@ class Block(Config):
     config: dict[str, Any] = Field(default_factory=dict, description="Settings of the component, over those of the preset.")
 
 
+class DatasetBlock(Block):
+    """A block of a dataset, which can say what the data will be before they are here."""
+
+    expected: ExpectedData | None = Field(
+        None, description="What the data are, to plan with where they are not on this machine."
+    )
+
+
 class TrainedBlock(Block):
     """A block of a component that is trained."""
 
@@ -83,7 +109,12 @@ class TokenizerBlock(TrainedBlock):
 
 
 BLOCKS: Mapping[Kind, type[Block]] = MappingProxyType(
-    {**dict.fromkeys(KINDS, Block), "tokenizer": TokenizerBlock, "prior": TrainedBlock}
+    {
+        **{kind: Block for kind in KINDS if kind not in _NO_BLOCKS},
+        "dataset": DatasetBlock,
+        "tokenizer": TokenizerBlock,
+        "prior": TrainedBlock,
+    }
 )
 """What may stand in a block of each kind."""
 
@@ -114,13 +145,32 @@ class CellChoice(Config):
     tokenizer_seed: Seed | None = Field(None, description="A tokenizer seed; all of them by default.")
 
 
+def _prior_kinds_together(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema which lists are named together; they have no default that could be written."""
+    schema["dependentRequired"] = {kind: ["ordering"] if kind == "prior" else ["prior"] for kind in PRIOR_KINDS}
+    for kind in ("prior", "ordering"):
+        del schema["properties"][kind]["default"]
+
+
 class Matrix(Config):
-    """What is combined with what. Every name is a block's or, for what needs no settings, a component's."""
+    """What is combined with what. Every name is a block's or, for what needs no settings, a component's.
+
+    Without a prior there are no orderings, conditioners and samplers either, and tokenizers are compared alone.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_prior_kinds_together)
 
     dataset: tuple[Name, ...] = Field(min_length=1, description="Datasets.")
     tokenizer: tuple[Name, ...] = Field(min_length=1, description="Tokenizers.")
-    prior: tuple[Name, ...] = Field(min_length=1, description="Priors.")
-    ordering: tuple[Name, ...] = Field(min_length=1, description="Orders in which codes are visited.")
+    prior: tuple[Name, ...] = Field(
+        (),
+        min_length=1,
+        validate_default=False,
+        description="Priors. Left out together with ordering, conditioner and sampler, tokenizers are compared alone.",
+    )
+    ordering: tuple[Name, ...] = Field(
+        (), min_length=1, validate_default=False, description="Orders in which codes are visited."
+    )
     conditioner: tuple[Name, ...] = Field(("none",), min_length=1, description="Conditioners.")
     sampler: tuple[Name, ...] = Field(("ancestral",), min_length=1, description="Samplers.")
     exclude: tuple[CellPattern, ...] = Field((), description="Cells to leave out.")
@@ -130,11 +180,36 @@ class Matrix(Config):
 class EvaluateSettings(Config):
     """The table ``[evaluate]``: how every cell is measured."""
 
-    metrics: tuple[Name, ...] = Field(("nll", "reconstruction", "codebook"), description="Metric blocks or components.")
-    samples: int = Field(2000, ge=1, description="Images that are sampled per cell.")
-    reference: Name = Field("train", description="Split that samples are compared with.")
+    metrics: tuple[Name, ...] = Field(
+        ("nll", "reconstruction", "codebook"),
+        description="Metric blocks or components; without priors, reconstruction and codebook unless given.",
+    )
+    samples: int | None = Field(
+        None,
+        ge=1,
+        description="Images that are sampled per cell, 2000 unless given. Without priors: images of the split that each "
+        "tokenizer reconstructs, the whole split unless given.",
+    )
+    reference: Name = Field("train", description="Split that samples and reconstructions are compared with.")
     split: Name = Field("validation", description="Split that likelihoods and reconstructions are measured on.")
     batch_size: Annotated[int, Runtime()] = Field(64, ge=1, description="Images that are sampled or measured together.")
+
+    def completed(self, *, priors: bool) -> EvaluateSettings:
+        """With what is not given as it is for a manifest with or without priors."""
+        given = self.model_fields_set
+        metrics = self.metrics if priors or "metrics" in given else TOKENIZER_METRICS
+        samples = DEFAULT_SAMPLES if priors and self.samples is None else self.samples
+        return self.model_copy(update={"metrics": metrics, "samples": samples})
+
+    @property
+    def sampled(self) -> int:
+        """Images that are sampled per cell, of a manifest that has priors."""
+        assert self.samples is not None, "a manifest with priors always says how many"
+        return self.samples
+
+    def reconstructed(self, size: int) -> int:
+        """How many of a split's ``size`` images are reconstructed."""
+        return size if self.samples is None else min(self.samples, size)
 
 
 class RuntimeSettings(Config):

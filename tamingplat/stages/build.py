@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from tamingplat.interfaces import ConditionLayout, DatasetInfo, Executor, derive_seed
+from tamingplat.interfaces import ConditionLayout, DatasetInfo, Executor, MapsInfo, UnavailableError, derive_seed
 from tamingplat.interfaces.models import (
     Conditioner,
     Dataset,
@@ -23,6 +23,7 @@ from tamingplat.interfaces.models import (
 from tamingplat.interfaces.spaces import CodeSpace
 from tamingplat.manifest import ResolvedComponent, component_identity
 from tamingplat.registry import Registry
+from tamingplat.stages.absent import ExpectedDataset, unknown_content
 from tamingplat.stages.shuffled import ShuffledDataset
 from tamingplat.store import canonical_json
 
@@ -43,8 +44,9 @@ class Builder:
         self._kept: dict[str, Any] = {}
 
     def identity(self, resolved: ResolvedComponent) -> dict[str, Any]:
-        """What of a component enters content keys."""
-        return component_identity(resolved, self._hash_path)
+        """What of a component enters content keys; provisional where the manifest names files that are not here."""
+        absent = set(resolved.absent)
+        return component_identity(resolved, lambda path: unknown_content(path) if path in absent else self._hash_path(path))
 
     def load_class(self, resolved: ResolvedComponent) -> type[Any]:
         """The component's class, imported now."""
@@ -67,8 +69,19 @@ class Builder:
         return self._keep(resolved, "", lambda: self.load_class(resolved)(resolved.config, self.parts(resolved)))
 
     def dataset(self, resolved: ResolvedComponent) -> Dataset:
-        """The dataset, its splits in a fixed random order."""
-        return self._keep(resolved, "shuffled", lambda: ShuffledDataset(cast(Dataset, self.plain(resolved))))
+        """The dataset, its splits in a fixed random order; an ``ExpectedDataset`` where its images are not here."""
+        return self._keep(resolved, f"shuffled, expected {resolved.expected!r}", lambda: self._open(resolved))
+
+    def _open(self, resolved: ResolvedComponent) -> Dataset:
+        if resolved.absence:
+            return ExpectedDataset(resolved, resolved.absence)
+        dataset = cast(Dataset, self.plain(resolved))
+        if resolved.expected is not None:
+            try:
+                _ = dataset.info
+            except UnavailableError as error:
+                return ExpectedDataset(resolved, str(error))
+        return ShuffledDataset(dataset)
 
     def ordering(self, resolved: ResolvedComponent) -> Ordering:
         return cast(Ordering, self.plain(resolved))
@@ -85,12 +98,32 @@ class Builder:
     def extractor(self, resolved: ResolvedComponent) -> FeatureExtractor:
         return cast(FeatureExtractor, self.plain(resolved))
 
-    def conditioner(self, resolved: ResolvedComponent, info: DatasetInfo) -> Conditioner:
-        make = self.load_class(resolved)
-        built = self._keep(resolved, repr(info), lambda: make(resolved.config, self.parts(resolved), info))
-        return cast(Conditioner, built)
+    def conditioner(
+        self, resolved: ResolvedComponent, info: DatasetInfo, tokenizers: Mapping[str, Tokenizer], path: str = ""
+    ) -> Conditioner:
+        """A new conditioner for a dataset.
 
-    def tokenizer(self, resolved: ResolvedComponent, info: DatasetInfo) -> Tokenizer:
+        Args:
+            resolved: The conditioner.
+            info: Of the dataset.
+            tokenizers: Its own tokenizers and those of its parts, by their place in its settings.
+            path: The conditioner's own place in the settings of a whole that it is a part of, with a full stop.
+        """
+        parts: dict[str, Any] = {}
+        for field, part in resolved.parts.items():
+            if part.kind == "conditioner":
+                parts[field] = self.conditioner(part, info, tokenizers, f"{path}{field}.")
+            else:
+                parts[field] = tokenizers[path + field] if part.kind == "tokenizer" else self.plain(part)
+        return cast(Conditioner, self.load_class(resolved)(resolved.config, parts, info))
+
+    def maps_info(self, conditioner: ResolvedComponent, info: DatasetInfo) -> MapsInfo:
+        """What images the own tokenizer of a conditioner sees."""
+        maps: MapsInfo | None = self.load_class(conditioner).maps_info(conditioner.config, info)
+        assert maps is not None, f"{conditioner.component.reference} refers to a tokenizer, but does not say what it sees"
+        return maps
+
+    def tokenizer(self, resolved: ResolvedComponent, info: DatasetInfo | MapsInfo) -> Tokenizer:
         """A new tokenizer with random weights from torch's default generator."""
         make = self.load_class(resolved)
         return cast(Tokenizer, make(resolved.config, self.parts(resolved), image_size=info.image_size, channels=info.channels))

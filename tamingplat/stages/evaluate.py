@@ -27,10 +27,10 @@ from tamingplat.stages.build import Builder
 from tamingplat.stages.encode import EncodeDataset, open_tokens
 from tamingplat.stages.features import FEATURES, ExtractFeatures, ImageSource, RealImages, open_images
 from tamingplat.stages.images import SplitImages
+from tamingplat.stages.prior_stage import PriorStage, load_prior, visit_plan
 from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage, StageContext
-from tamingplat.stages.train_prior import TrainPrior, load_prior, visit_plan
-from tamingplat.stages.train_tokenizer import load_tokenizer
+from tamingplat.stages.tokenizer_stage import load_tokenizer
 from tamingplat.store import open_array
 
 
@@ -95,18 +95,18 @@ class EvaluatePrior(Stage):
 
     builder: Builder
     metric: ResolvedComponent
-    prior: TrainPrior
+    prior: PriorStage
     split: str
 
     kind = "evaluate"
 
     @property
     def label(self) -> str:
-        return f"{self.metric.label} of {self.prior.label.removeprefix('train ')}"
+        return f"{self.metric.label} of {self.prior.name}"
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return (self.prior,)
+        return (self.prior, *self.prior.measured_with)
 
     def identity(self) -> dict[str, Any]:
         return {"metric": self.builder.identity(self.metric), "split": self.split}

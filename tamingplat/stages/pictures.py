@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tamingplat.interfaces.models import ImageArray
-from tamingplat.stages.evaluate import EvaluateImages
 from tamingplat.stages.images import SplitImages
 from tamingplat.stages.plan import Plan
-from tamingplat.stages.sample import IMAGES, Reconstruct
+from tamingplat.stages.sample import IMAGES
 from tamingplat.store import Store, open_array
 
 
 def collect_pictures(plan: Plan, store: Store) -> Iterator[tuple[str, ImageArray]]:
     """Names and images: validation images, their reconstructions, and the samples of every finished cell."""
     evaluate = plan.manifest.evaluate
-    for dataset in {id(cell.cell.dataset): cell.cell.dataset for cell in plan.cells}.values():
+    for dataset in {id(cell.dataset): cell.dataset for cell in plan.manifest.combinations}.values():
         opened = plan.builder.dataset(dataset)
-        count = min(evaluate.samples, opened.info.splits[evaluate.split])
+        count = evaluate.reconstructed(opened.info.splits[evaluate.split])
         yield f"real: {dataset.label} {evaluate.split}", SplitImages(opened, evaluate.split, count)
-    for reference in plan.references:
-        sources = {
-            stage.source.key: stage.source
-            for stage in reference.evaluations
-            if isinstance(stage, EvaluateImages) and isinstance(stage.source, Reconstruct)
-        }
-        for source in sources.values():
-            if artifact := store.find(source.kind, source.key):
-                yield f"reconstruction: {source.tokenizer.name}", open_array(artifact.path(IMAGES))
+    for source in {source.key: source for source in plan.reconstructions}.values():
+        if artifact := store.find(source.kind, source.key):
+            yield f"reconstruction: {source.tokenizer.name}", open_array(artifact.path(IMAGES))
     for planned in plan.cells:
         if planned.samples and (artifact := store.find(planned.samples.kind, planned.samples.key)):
             cell = planned.cell

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tamingplat.interfaces import DatasetInfo
 from tamingplat.manifest import Manifest, ResolvedComponent
 from tamingplat.stages.build import Builder
 from tamingplat.stages.encode import EncodeDataset
 from tamingplat.stages.evaluate import EvaluateImages, EvaluatePrior, EvaluateStage, EvaluateTokenizer
 from tamingplat.stages.features import ExtractFeatures, ImageSource, RealImages
 from tamingplat.stages.plan import PlannedCell, ReferenceRow
+from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.refusals import metric_refusals
 from tamingplat.stages.sample import Reconstruct, SampleImages
-from tamingplat.stages.train_prior import TrainPrior
+from tamingplat.stages.tokenizer_stage import TokenizerStage
 
 
 @dataclass
@@ -32,7 +32,7 @@ class EvaluationPlanner:
     notes: list[str] = field(default_factory=list)
 
     def of_cell(
-        self, dataset: ResolvedComponent, codes: EncodeDataset, prior: TrainPrior, samples: SampleImages
+        self, dataset: ResolvedComponent, codes: EncodeDataset, prior: PriorStage, samples: SampleImages
     ) -> Iterator[EvaluateStage]:
         """Every metric of a cell."""
         split = self.manifest.evaluate.split
@@ -44,6 +44,21 @@ class EvaluationPlanner:
                     yield EvaluatePrior(self.builder, metric, prior, split)
                 case "images":
                     yield self._of_images(metric, samples, dataset)
+
+    def of_tokenizer(self, dataset: ResolvedComponent, tokenizer: TokenizerStage) -> ReferenceRow:
+        """Every metric of a tokenizer that is compared without priors, on the evaluated split and on nothing else."""
+        split = self.manifest.evaluate.split
+        codes = EncodeDataset(self.builder, dataset, tokenizer, (split,), 1)
+        images = self._reconstruct(dataset, tokenizer)
+        evaluations: list[EvaluateStage] = []
+        for metric in self.manifest.metrics:
+            measures = self.builder.load_class(metric).measures
+            assert measures != "prior", f"{metric.label} is an error of the manifest"
+            if measures == "tokenizer":
+                evaluations.append(EvaluateTokenizer(self.builder, metric, codes, split))
+            else:
+                evaluations.append(self._of_images(metric, images, dataset))
+        return ReferenceRow(images, tuple(evaluations))
 
     def _of_images(self, metric: ResolvedComponent, source: ImageSource, dataset: ResolvedComponent) -> EvaluateImages:
         split = self.manifest.evaluate.reference
@@ -57,37 +72,48 @@ class EvaluationPlanner:
         return EvaluateImages(self.builder, metric, source, reference, features, reference_features)
 
     def references(self, cells: Sequence[PlannedCell]) -> Iterator[ReferenceRow]:
-        """Rows ``real`` and ``reconstruction``, at as many images as are sampled or as the split has."""
-        evaluate = self.manifest.evaluate
-        metrics = [metric for metric in self.manifest.metrics if self.builder.load_class(metric).measures == "images"]
+        """Rows ``real`` and ``reconstruction`` beside cells, at as many images as are sampled or as the split has."""
+        reconstructed: set[tuple[str, int]] = set()
         real: set[int] = set()
-        reconstructed: set[str] = set()
         for planned in cells:
-            dataset = planned.cell.dataset
-            info = self.builder.dataset(dataset).info
-            count = min(evaluate.samples, info.splits[evaluate.split])
-            possible = list(self._possible(metrics, dataset, info, count))
-            if id(dataset) not in real and possible:
+            dataset, tokenizer, prior = planned.cell.dataset, planned.tokenizer, planned.prior
+            metrics = list(self._possible(dataset))
+            if id(dataset) not in real:
                 real.add(id(dataset))
-                source = RealImages(self.builder, dataset, evaluate.split, count)
-                evaluations = tuple(self._of_images(metric, source, dataset) for metric in possible)
-                yield ReferenceRow("real", dataset.label, None, evaluations)
-            tokenizer, prior = planned.tokenizer, planned.prior
-            if tokenizer is not None and prior is not None and tokenizer.key not in reconstructed:
-                reconstructed.add(tokenizer.key)
-                images = Reconstruct(self.builder, tokenizer, dataset, evaluate.split, count)
+                yield from self.real([dataset])
+            if tokenizer is not None and prior is not None and (tokenizer.key, id(dataset)) not in reconstructed:
+                reconstructed.add((tokenizer.key, id(dataset)))
+                images = self._reconstruct(dataset, tokenizer)
                 of_tokenizer = [stage for stage in planned.evaluations if isinstance(stage, EvaluateTokenizer)]
-                of_images = [self._of_images(metric, images, dataset) for metric in possible]
-                yield ReferenceRow("reconstruction", dataset.label, tokenizer, (*of_tokenizer, *of_images))
+                of_images = [self._of_images(metric, images, dataset) for metric in metrics]
+                yield ReferenceRow(images, (*of_tokenizer, *of_images))
 
-    def _possible(
-        self, metrics: Sequence[ResolvedComponent], dataset: ResolvedComponent, info: DatasetInfo, count: int
-    ) -> Iterator[ResolvedComponent]:
-        """The metrics that can be computed on ``count`` images; the others are noted."""
+    def real(self, datasets: Iterable[ResolvedComponent]) -> Iterator[ReferenceRow]:
+        """A row ``real`` for every dataset that some metric of images can be computed on."""
+        for dataset in datasets:
+            if metrics := list(self._possible(dataset)):
+                source = RealImages(self.builder, dataset, self.manifest.evaluate.split, self._count(dataset))
+                yield ReferenceRow(source, tuple(self._of_images(metric, source, dataset) for metric in metrics))
+
+    def _count(self, dataset: ResolvedComponent) -> int:
+        """How many images of the evaluated split are reconstructed."""
+        evaluate = self.manifest.evaluate
+        return evaluate.reconstructed(self.builder.dataset(dataset).info.splits[evaluate.split])
+
+    def _reconstruct(self, dataset: ResolvedComponent, tokenizer: TokenizerStage) -> Reconstruct:
+        return Reconstruct(self.builder, tokenizer, dataset, self.manifest.evaluate.split, self._count(dataset))
+
+    def _possible(self, dataset: ResolvedComponent) -> Iterator[ResolvedComponent]:
+        """The metrics of images that can be computed on as many as are reconstructed; the others are noted."""
         evaluate, rows = self.manifest.evaluate, f"rows real and reconstruction of {dataset.label}"
-        if count < evaluate.samples and metrics:
+        metrics = [metric for metric in self.manifest.metrics if self.builder.load_class(metric).measures == "images"]
+        info, count = self.builder.dataset(dataset).info, self._count(dataset)
+        if not self.manifest.cells:
+            if evaluate.samples is not None and count < evaluate.samples:
+                self.notes.append(f"{dataset.label}: {evaluate.split} has {count} images, and all of them are reconstructed")
+        elif count < evaluate.sampled and metrics:
             self.notes.append(
-                f"{rows}: {evaluate.split} has {count} images, fewer than the {evaluate.samples} samples: their distances "
+                f"{rows}: {evaluate.split} has {count} images, fewer than the {evaluate.sampled} samples: their distances "
                 "are in a column of their own and no floor of the samples'"
             )
         for metric in metrics:

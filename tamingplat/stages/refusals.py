@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tamingplat.engine import check_training, resolve_device
 from tamingplat.interfaces import (
@@ -16,6 +17,8 @@ from tamingplat.interfaces import (
 )
 from tamingplat.interfaces.models import FrozenNetwork
 from tamingplat.manifest import Cell, Manifest, ResolvedComponent
+from tamingplat.registry import Registry
+from tamingplat.stages.absent import ExpectedDataset, expectation_problems, expectation_warnings
 from tamingplat.stages.build import Builder
 
 TrainedStage = tuple[ResolvedComponent, TrainingSettings]
@@ -23,10 +26,15 @@ TrainedStage = tuple[ResolvedComponent, TrainingSettings]
 _NETWORKS = ("perceptual", "feature_extractor", "classifier")
 
 
+def _datasets(manifest: Manifest) -> Iterator[tuple[ResolvedComponent, str]]:
+    """Every dataset of a manifest with its place, once."""
+    for resolved in {id(cell.dataset): cell.dataset for cell in manifest.combinations}.values():
+        yield resolved, resolved.where or f"{manifest.path}: dataset.{resolved.label}"
+
+
 def manifest_problems(manifest: Manifest, builder: Builder, splits: Sequence[str]) -> Iterator[Problem]:
-    """What makes the whole manifest impossible: data that cannot be read, weights that are not here."""
-    for resolved in {id(cell.dataset): cell.dataset for cell in manifest.cells}.values():
-        where = resolved.where or f"{manifest.path}: dataset.{resolved.label}"
+    """What makes the whole manifest impossible: data that cannot be read, or are not what the manifest expects."""
+    for resolved, where in _datasets(manifest):
         try:
             info = builder.dataset(resolved).info
         except ProblemsError as error:
@@ -40,26 +48,60 @@ def manifest_problems(manifest: Manifest, builder: Builder, splits: Sequence[str
             if not info.splits.get(name):
                 has = ", ".join(name for name, count in info.splits.items() if count) or "none"
                 yield Problem(where, f"has no images in split '{name}'", f"the splits with images are {has}")
+        if resolved.expected is not None:
+            yield from expectation_problems(resolved.expected, info, where)
+
+
+def metric_problems(manifest: Manifest, registry: Registry) -> Iterator[Problem]:
+    """The metrics of priors in a manifest that has none."""
+    for metric in manifest.metrics if not manifest.cells else ():
+        metric_class: type[Any] = registry.load_class(metric.component)
+        if metric_class.measures == "prior":
+            what = f"{metric.component.reference} measures a prior, and the matrix names none"
+            yield Problem(metric.where, what, "leave it out of the metrics, or name priors and orderings in [matrix]")
+
+
+def absent_things(manifest: Manifest, builder: Builder) -> Iterator[Problem]:
+    """What a plan can do without and a run cannot: data and weights that are not on this machine, and how to get them."""
+    for resolved, where in _datasets(manifest):
+        dataset = builder.dataset(resolved)
+        if isinstance(dataset, ExpectedDataset):
+            yield Problem(where, dataset.why, dataset.expected.download)
+    for resolved in _components(manifest):
+        if resolved.artifact_absence:
+            yield Problem(resolved.where, resolved.artifact_absence, "import it with `tamingplat import`")
     for resolved in _networks(manifest):
         network = builder.plain(resolved)
         if isinstance(network, FrozenNetwork) and (reason := network.missing()):
             yield Problem(resolved.where or f"{manifest.path}: {resolved.component.reference}", reason)
 
 
+def dataset_warnings(manifest: Manifest, builder: Builder) -> Iterator[Problem]:
+    """Where data that are here differ from what the manifest expects, and it stops nothing."""
+    for resolved, where in _datasets(manifest):
+        if resolved.expected is not None:
+            yield from expectation_warnings(resolved.expected, builder.dataset(resolved).info, where)
+
+
 def _networks(manifest: Manifest) -> Iterator[ResolvedComponent]:
-    """Every network that a component of the manifest refers to, once."""
+    """Every network that a component of the manifest refers to, once. Those of an imported model's loss are not needed."""
+    return (resolved for resolved in _components(manifest) if resolved.kind in _NETWORKS)
+
+
+def _components(manifest: Manifest) -> Iterator[ResolvedComponent]:
+    """Every component of the manifest and what they refer to, once, but not what imported models refer to."""
     seen: set[int] = set()
 
     def walk(resolved: ResolvedComponent) -> Iterator[ResolvedComponent]:
         if id(resolved) in seen:
             return
         seen.add(id(resolved))
-        if resolved.kind in _NETWORKS:
-            yield resolved
-        for part in resolved.parts.values():
-            yield from walk(part)
+        yield resolved
+        if resolved.artifact is None:
+            for part in resolved.parts.values():
+                yield from walk(part)
 
-    for cell in manifest.cells:
+    for cell in manifest.combinations:
         for resolved in cell.components.values():
             yield from walk(resolved)
     for metric in manifest.metrics:
@@ -76,7 +118,8 @@ def cell_refusals(builder: Builder, cell: Cell, space: CodeSpace, layout: Condit
     prior = builder.load_class(cell.prior)
     ordering = builder.ordering(cell.ordering)
     sampler = builder.sampler(cell.sampler)
-    if reason := prior.refusal(space, layout, cell.prior.config):
+    # An imported prior is compared with what it was made for, which says more.
+    if cell.prior.artifact is None and (reason := prior.refusal(space, layout, cell.prior.config)):
         yield refuse(cell.prior, reason)
     if reason := ordering.refusal(space):
         yield refuse(cell.ordering, reason)
@@ -96,7 +139,7 @@ def metric_refusals(
     """Why metrics cannot be computed on ``samples`` images beside the split ``reference``."""
     for metric in metrics:
         try:
-            reason = builder.metric(metric).refusal(info, samples=samples, reference=info.splits[reference])
+            reason = builder.metric(metric).refusal(info, samples=samples, reference=info.splits.get(reference, 0))
         except TamingplatError as error:
             reason = str(error)
         if reason:

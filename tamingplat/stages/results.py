@@ -4,94 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.evaluate import EvaluateImages, EvaluateStage
 from tamingplat.stages.failures import read_failure
-from tamingplat.stages.plan import Plan, PlannedCell, ReferenceRow
+from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer, ReferenceRow
+from tamingplat.stages.prior_stage import PriorStage
+from tamingplat.stages.result_rows import Column, ResultRow, Results, Status
 from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage
+from tamingplat.stages.tokenizer_stage import TokenizerStage
 from tamingplat.stages.train_prior import TrainPrior
 from tamingplat.stages.train_tokenizer import TrainTokenizer
 from tamingplat.store import Store, content_key
-
-Status = Literal["done", "failed", "refused", "missing"]
-_SEVERITY: tuple[Status, ...] = ("done", "missing", "refused", "failed")
-
-
-@dataclass(frozen=True)
-class Column:
-    """How a metric's column is read: unit, direction, description, and whether a narrow table shows it."""
-
-    name: str
-    unit: str
-    better: str
-    description: str
-    headline: bool
-
-
-@dataclass(frozen=True)
-class ResultRow:
-    """One row of the table.
-
-    Attributes:
-        kind: ``cell``, ``real`` or ``reconstruction``.
-        dataset, tokenizer, prior, ordering, conditioner, sampler: Names in the manifest; empty where a row has none.
-        components: The installed component behind each name, by kind.
-        manifest: Name of the manifest that asks for it.
-        group: What is the same in all seeds of the row: a hash of the content keys and settings behind it.
-        seed: Of the prior and its samples; ``None`` for reference rows.
-        tokenizer_seed: Of the tokenizer.
-        status: ``done``, ``failed``, ``refused`` or ``missing``.
-        reason: Why it is not done.
-        metrics: Numbers by column name.
-        sources: The content key of the evaluation that each number comes from: equal keys are one measurement.
-        trained_on: Columns whose network, or a relative of it, was in the tokenizer's loss: not to be ranked.
-        cost: Numbers by name: parameters, seconds, FLOPs, bytes.
-        evaluation: What it was measured on: split of likelihoods and reconstructions, reference split of distances with a hash
-            of its images and preprocessing, number of samples.
-        machine: Host, device and threads of the training and of the sampling.
-        artifacts: Content keys of tokenizer, prior and samples.
-    """
-
-    kind: Literal["cell", "real", "reconstruction"]
-    dataset: str
-    tokenizer: str = ""
-    prior: str = ""
-    ordering: str = ""
-    conditioner: str = ""
-    sampler: str = ""
-    components: dict[str, str] = field(default_factory=dict)
-    manifest: str = ""
-    group: str = ""
-    seed: int | None = None
-    tokenizer_seed: int | None = None
-    status: Status = "done"
-    reason: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-    trained_on: tuple[str, ...] = ()
-    cost: dict[str, float] = field(default_factory=dict)
-    evaluation: dict[str, Any] = field(default_factory=dict)
-    machine: dict[str, Any] = field(default_factory=dict)
-    artifacts: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Results:
-    """All rows of a manifest and how their columns are read, in the order of the manifest's metrics."""
-
-    name: str
-    rows: tuple[ResultRow, ...]
-    columns: tuple[Column, ...]
 
 
 def collect_results(plan: Plan, store: Store) -> Results:
     """Read the results of a plan; trains and computes nothing."""
     columns: dict[str, Column] = {}
     rows = [_cell_row(plan, planned, store, columns) for planned in plan.cells]
-    rows += [_reference_row(plan, reference, store, columns) for reference in plan.references]
+    rows += [_tokenizer_row(plan, planned, store, columns) for planned in plan.tokenizers]
+    rows += [_reference_row(plan, reference, reference.evaluations, store, columns) for reference in plan.references]
     return Results(plan.manifest.name, tuple(rows), tuple(columns.values()))
 
 
@@ -131,7 +65,7 @@ def _families(stage: EvaluateStage) -> frozenset[str]:
     return frozenset(part.component.family for part in stage.metric.parts.values() if part.component.family)
 
 
-def _loss_families(tokenizer: TrainTokenizer) -> frozenset[str]:
+def _loss_families(tokenizer: TokenizerStage) -> frozenset[str]:
     """The families of the networks in a tokenizer's loss."""
     parts = tokenizer.tokenizer.parts.values()
     return frozenset(part.component.family for part in parts if part.component.family)
@@ -154,7 +88,7 @@ def _status(store: Store, stages: Sequence[Stage]) -> tuple[Status, str]:
     return "missing", f"not run yet: {missing[0].label}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
 
 
-def _training_cost(store: Store, stage: TrainTokenizer | TrainPrior, name: str) -> dict[str, float]:
+def _training_cost(store: Store, stage: TokenizerStage | PriorStage, name: str) -> dict[str, float]:
     record = _record(store, stage) or {}
     wanted = {
         "training_seconds": "seconds",
@@ -168,43 +102,39 @@ def _training_cost(store: Store, stage: TrainTokenizer | TrainPrior, name: str) 
     return {f"{name}_{ours}": record[theirs] for ours, theirs in wanted.items() if record.get(theirs) is not None}
 
 
-def join_results(results: Sequence[Results]) -> Results:
-    """The rows of several manifests in one table. What several of them ask for is one row, with the metrics of all."""
-    columns = {column.name: column for one in results for column in one.columns}
-    rows: dict[tuple[object, ...], ResultRow] = {}
-    for row in (row for one in results for row in one.rows):
-        # A refused cell has no group: it stays the row of its manifest.
-        key = (row.kind, row.group or (row.manifest, len(rows)), row.seed)
-        rows[key] = _united(rows[key], row) if key in rows else row
-    return Results(", ".join(one.name for one in results), tuple(rows.values()), tuple(columns.values()))
+def _machine(training: dict[str, Any]) -> dict[str, Any]:
+    """Where a training ran, from its record."""
+    return {key: training[key] for key in ("host", "device", "threads", "processes", "contended", "precision")}
 
 
-def _united(row: ResultRow, other: ResultRow) -> ResultRow:
-    worse = max(row, other, key=lambda one: _SEVERITY.index(one.status))
-    return replace(
-        row,
-        metrics={**other.metrics, **row.metrics},
-        sources={**other.sources, **row.sources},
-        trained_on=tuple(dict.fromkeys((*row.trained_on, *other.trained_on))),
-        status=worse.status,
-        reason=worse.reason,
-    )
+def _tokenizer_cost(plan: Plan, store: Store, stage: TokenizerStage) -> dict[str, float]:
+    return {"tokenizer_parameters": plan.parameters[stage.key], **_training_cost(store, stage, "tokenizer")}
 
 
-def _evaluation(plan: Plan, dataset: ResolvedComponent) -> dict[str, Any]:
+def _condition_cost(plan: Plan, store: Store, planned: PlannedCell) -> dict[str, float]:
+    """What a condition's own tokenizers cost together: ``condition_tokenizer_parameters`` and what their trainings took."""
+    total: dict[str, float] = {}
+    for _, stage in planned.condition_tokenizers:
+        cost = {"condition_tokenizer_parameters": plan.parameters[stage.key]}
+        for name, value in (cost | _training_cost(store, stage, "condition_tokenizer")).items():
+            total[name] = max(total.get(name, 0), value) if name.endswith("memory_bytes") else total.get(name, 0) + value
+    return total
+
+
+def _evaluation(plan: Plan, dataset: ResolvedComponent, samples: int) -> dict[str, Any]:
     evaluate = plan.manifest.evaluate
     return {
         "split": evaluate.split,
         "reference": evaluate.reference,
         "reference_hash": content_key({"dataset": plan.builder.identity(dataset), "split": evaluate.reference}),
-        "samples": evaluate.samples,
+        "samples": samples,
     }
 
 
-def _group(prior: TrainPrior, samples: SampleImages, evaluation: dict[str, Any]) -> str:
+def _group(prior: PriorStage, samples: SampleImages, evaluation: dict[str, Any]) -> str:
     """What a cell is apart from its seed."""
     identities = [{name: value for name, value in stage.identity().items() if name != "seed"} for stage in (prior, samples)]
-    return content_key({"identities": identities, "inputs": [stage.key for stage in prior.inputs], "evaluation": evaluation})
+    return content_key({"identities": identities, "inputs": [stage.key for stage in prior.sources], "evaluation": evaluation})
 
 
 def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str, Column]) -> ResultRow:
@@ -213,7 +143,7 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
         **cell.labels,
         "kind": "cell",
         "manifest": plan.manifest.name,
-        "evaluation": _evaluation(plan, cell.dataset),
+        "evaluation": _evaluation(plan, cell.dataset, plan.manifest.evaluate.sampled),
         "components": {kind: part.component.name for kind, part in cell.components.items()},
     }
     tokenizer, prior, samples = planned.tokenizer, planned.prior, planned.samples
@@ -222,9 +152,9 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     status, reason = _status(store, (*planned.evaluations, samples))
     measured = _measured(store, planned.evaluations, columns, _loss_families(tokenizer))
     cost: dict[str, float] = {
-        "tokenizer_parameters": plan.parameters[tokenizer.key],
+        **_tokenizer_cost(plan, store, tokenizer),
         "prior_parameters": plan.parameters[prior.key],
-        **_training_cost(store, tokenizer, "tokenizer"),
+        **_condition_cost(plan, store, planned),
         **_training_cost(store, prior, "prior"),
     }
     machine: dict[str, Any] = {}
@@ -236,11 +166,11 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
             "sampling_peak_memory_bytes": sampling["peak_memory_bytes"],
         }
         machine["sampling"] = {key: sampling[key] for key in ("device", "threads", "processes")}
-    if training := _record(store, prior):
-        wanted = ("host", "device", "threads", "processes", "contended", "precision")
-        machine["training"] = {key: training[key] for key in wanted}
+    if isinstance(prior, TrainPrior) and (training := _record(store, prior)):
+        machine["training"] = _machine(training)
         machine["ema"] = prior.settings.ema_decay
-    artifacts = {"tokenizer": tokenizer.key, "prior": prior.key, "samples": samples.key}
+    own = {f"conditioner.{path}": stage.key for path, stage in planned.condition_tokenizers}
+    artifacts = {"tokenizer": tokenizer.key, **own, "prior": prior.key, "samples": samples.key}
     return ResultRow(
         **names,
         group=_group(prior, samples, names["evaluation"]),
@@ -255,35 +185,59 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     )
 
 
-def _reference_group(reference: ReferenceRow) -> str:
-    """Which images a reference row is about: of which tokenizer or dataset, and how many."""
-    sources = [stage.source for stage in reference.evaluations if isinstance(stage, EvaluateImages)]
-    about = [
-        [source.split, source.count, source.builder.identity(source.dataset)]
-        for source in sources[:1]
-        if not isinstance(source, SampleImages)
-    ]
-    return content_key({"row": reference.kind, "tokenizer": reference.tokenizer and reference.tokenizer.key, "of": about})
+def _reference_group(plan: Plan, reference: ReferenceRow) -> str:
+    """Which images a row without a prior is about: of which tokenizer and dataset and, where they are measured, how many."""
+    images, tokenizer = reference.images, reference.tokenizer
+    measured = any(isinstance(stage, EvaluateImages) for stage in reference.evaluations)
+    of = [images.split, images.count if measured else None, plan.builder.identity(images.dataset)]
+    return content_key({"row": reference.kind, "tokenizer": tokenizer and tokenizer.key, "of": of})
 
 
-def _reference_row(plan: Plan, reference: ReferenceRow, store: Store, columns: dict[str, Column]) -> ResultRow:
-    tokenizer = reference.tokenizer
+def _reference_row(
+    plan: Plan, reference: ReferenceRow, needed: Sequence[Stage], store: Store, columns: dict[str, Column]
+) -> ResultRow:
+    """A row without a prior; it is done when ``needed`` is."""
+    images, tokenizer = reference.images, reference.tokenizer
+    parts = (images.dataset, tokenizer.tokenizer) if tokenizer else (images.dataset,)
     families = _loss_families(tokenizer) if tokenizer else frozenset[str]()
     measured = _measured(store, reference.evaluations, columns, families)
-    status, reason = _status(store, reference.evaluations)
+    status, reason = _status(store, needed)
+    machine: dict[str, Any] = {}
+    if isinstance(tokenizer, TrainTokenizer) and (training := _record(store, tokenizer)):
+        machine["training"] = _machine(training)
+        machine["ema"] = tokenizer.settings and tokenizer.settings.ema_decay
     return ResultRow(
         kind=reference.kind,
         manifest=plan.manifest.name,
-        group=_reference_group(reference),
-        dataset=reference.dataset,
+        group=_reference_group(plan, reference),
+        dataset=images.dataset.label,
         tokenizer=tokenizer.tokenizer.label if tokenizer else "",
-        components={"tokenizer": tokenizer.tokenizer.component.name} if tokenizer else {},
+        components={part.kind: part.component.name for part in parts},
         tokenizer_seed=tokenizer.seed if tokenizer else None,
         status=status,
         reason=reason,
         metrics=measured.metrics,
         sources=measured.sources,
         trained_on=tuple(measured.trained_on),
-        cost={"tokenizer_parameters": plan.parameters[tokenizer.key]} if tokenizer else {},
+        cost=_tokenizer_cost(plan, store, tokenizer) if tokenizer else {},
+        evaluation=_evaluation(plan, images.dataset, images.count),
+        machine=machine,
         artifacts={"tokenizer": tokenizer.key} if tokenizer else {},
+    )
+
+
+def _tokenizer_row(plan: Plan, planned: PlannedTokenizer, store: Store, columns: dict[str, Column]) -> ResultRow:
+    cell = planned.cell
+    if planned.row is not None:
+        row = _reference_row(plan, planned.row, planned.stages, store, columns)
+        return replace(row, tokenizer=cell.tokenizer.label, tokenizer_seed=cell.tokenizer_seed)
+    return ResultRow(
+        kind="reconstruction",
+        dataset=cell.dataset.label,
+        tokenizer=cell.tokenizer.label,
+        components={kind: part.component.name for kind, part in cell.components.items()},
+        manifest=plan.manifest.name,
+        tokenizer_seed=cell.tokenizer_seed,
+        status="refused",
+        reason=planned.reason,
     )

@@ -15,6 +15,7 @@ from accelerate.utils import broadcast_object_list
 from tamingplat.engine import Progress, device_name, make_accelerator
 from tamingplat.manifest import RuntimeSettings
 from tamingplat.stages.failures import forget_failure, record_failure
+from tamingplat.stages.model_record import MODEL
 from tamingplat.stages.plan import Plan
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.store import Store
@@ -64,8 +65,14 @@ def run_stage(plan: Plan, stage: Stage, store: Store, accelerator: Accelerator) 
         try:
             context = _context(plan, store, accelerator, draft.directory, draft.work)
             record = stage.run(context)
+            model = stage.model_record
             draft.commit(
-                {"label": stage.label, "identity": stage.identity(), "result": record},
+                {
+                    "label": stage.label,
+                    "identity": stage.identity(),
+                    **({} if model is None else {MODEL: model}),
+                    "result": record,
+                },
                 device=device_name(accelerator.device),
                 threads=torch.get_num_threads(),
                 processes=accelerator.num_processes,

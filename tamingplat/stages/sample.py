@@ -19,9 +19,9 @@ from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
 from tamingplat.stages.encode import EncodeConditions, open_tokens
 from tamingplat.stages.images import read_columns, to_file, to_model
+from tamingplat.stages.prior_stage import PriorStage, load_prior, visit_plan
 from tamingplat.stages.stage import Stage, StageContext
-from tamingplat.stages.train_prior import TrainPrior, load_prior, visit_plan
-from tamingplat.stages.train_tokenizer import TrainTokenizer, load_tokenizer
+from tamingplat.stages.tokenizer_stage import TokenizerStage, load_tokenizer
 from tamingplat.store import create_array, smallest_integer
 
 IMAGES = "images.npy"
@@ -32,7 +32,7 @@ CODES = "codes.npy"
 class Drawing:
     """All that is needed to draw samples of one cell, loaded."""
 
-    stage: TrainPrior
+    stage: PriorStage
     prior: Prior
     tokenizer: Tokenizer
     sampler: Sampler
@@ -67,7 +67,7 @@ class Drawing:
         )
 
 
-def load_drawing(stage: TrainPrior, sampler: ResolvedComponent, context: StageContext) -> Drawing:
+def load_drawing(stage: PriorStage, sampler: ResolvedComponent, context: StageContext) -> Drawing:
     """Load the finished prior and tokenizer of a cell, in eval mode."""
     builder = context.builder
     dataset = builder.dataset(stage.codes.dataset)
@@ -77,7 +77,7 @@ def load_drawing(stage: TrainPrior, sampler: ResolvedComponent, context: StageCo
         tokenizer=load_tokenizer(stage.codes.tokenizer, context),
         sampler=builder.sampler(sampler),
         ordering=builder.ordering(stage.ordering),
-        conditioner=builder.conditioner(stage.conditioner, dataset.info),
+        conditioner=stage.make_conditioner(builder),
         image_size=dataset.info.image_size,
         device=context.device,
     )
@@ -96,7 +96,7 @@ class SampleImages(Stage):
     """
 
     builder: Builder
-    prior: TrainPrior
+    prior: PriorStage
     sampler: ResolvedComponent
     conditions: EncodeConditions | None
     count: int
@@ -107,11 +107,12 @@ class SampleImages(Stage):
 
     @property
     def label(self) -> str:
-        return self.prior.label.replace("train", f"sample {self.count} from", 1) + f", {self.sampler.label}"
+        return f"sample {self.count} from {self.prior.name}, {self.sampler.label}"
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return (self.prior, self.conditions) if self.conditions else (self.prior,)
+        conditions = (self.conditions,) if self.conditions else ()
+        return (self.prior, *self.prior.sampled_with, *conditions)
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -166,7 +167,7 @@ class Reconstruct(Stage):
     """Reconstructions of the first images of a split: ``images.npy``, uint8 (n, C, H, W)."""
 
     builder: Builder
-    tokenizer: TrainTokenizer
+    tokenizer: TokenizerStage
     dataset: ResolvedComponent
     split: str
     count: int
@@ -186,7 +187,7 @@ class Reconstruct(Stage):
         return {"dataset": self.builder.identity(self.dataset), "split": self.split, "count": self.count}
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        dataset = context.builder.dataset(self.dataset)
+        dataset = context.builder.dataset(self.dataset).only(("image",))
         tokenizer = load_tokenizer(self.tokenizer, context)
         size, path = dataset.info.image_size, context.directory / IMAGES
         if context.is_main:

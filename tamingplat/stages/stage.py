@@ -14,6 +14,7 @@ from accelerate import Accelerator
 
 from tamingplat.engine import Progress
 from tamingplat.interfaces import TrainingSettings
+from tamingplat.stages.absent import is_provisional
 from tamingplat.stages.build import Builder
 from tamingplat.store import Artifact, Store, content_key
 
@@ -79,6 +80,14 @@ class Stage(ABC):
     trains: ClassVar[bool] = False
     """Whether it gains from several processes."""
 
+    imported: ClassVar[bool] = False
+    """Whether its artifact comes from elsewhere and is never made by a run."""
+
+    @property
+    def model_record(self) -> dict[str, Any] | None:
+        """What the artifact's record says of the model in it, for a stage that leaves one behind; JSON values."""
+        return None
+
     @property
     @abstractmethod
     def label(self) -> str:
@@ -114,6 +123,11 @@ class Stage(ABC):
                 "inputs": [stage.key for stage in self.inputs],
             }
         )
+
+    @cached_property
+    def provisional(self) -> bool:
+        """Whether the key speaks of files that are not here, and will be another one when they are."""
+        return is_provisional(self.identity()) or any(stage.provisional for stage in self.inputs)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.label}>"

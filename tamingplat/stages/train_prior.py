@@ -13,27 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tamingplat.engine import load_weights, save_weights, train
-from tamingplat.interfaces import CodeSpace, ConditionLayout, TrainingSettings, derive_seed
-from tamingplat.interfaces.models import Ordering, Prior, PriorBatch, VisitPlan
-from tamingplat.manifest import ResolvedComponent, training_identity
+from tamingplat.engine import save_weights, train
+from tamingplat.interfaces import CodeSpace, TrainingSettings, derive_seed
+from tamingplat.interfaces.models import Ordering, Prior, PriorBatch
+from tamingplat.manifest import training_identity
 from tamingplat.stages.build import Builder, initialise
-from tamingplat.stages.encode import EncodeConditions, EncodeDataset, open_tokens
+from tamingplat.stages.encode import open_tokens
+from tamingplat.stages.model_record import ArtifactAddress, PriorRecord, portable_config
+from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.stage import Stage, StageContext
-from tamingplat.stages.train_tokenizer import WEIGHTS
+from tamingplat.stages.tokenizer_stage import WEIGHTS
 
 Tokens = np.ndarray[Any, Any]
-
-
-def visit_plan(ordering: Ordering, space: CodeSpace, indices: Sequence[int], *, seed: int) -> VisitPlan:
-    """The plan of the images with these indices: the same for an image whatever batch it is in."""
-    if not ordering.random:
-        return ordering.plan(space, len(indices))
-    plans = []
-    for index in indices:
-        generator = torch.Generator().manual_seed(derive_seed(seed, "visit plan", index))
-        plans.append(ordering.plan(space, 1, generator=generator))
-    return VisitPlan(torch.cat([plan.order for plan in plans]), plans[0].sizes)
 
 
 @dataclass(frozen=True)
@@ -105,32 +96,22 @@ class CodeTraining:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainPrior(Stage):
+class TrainPrior(PriorStage):
     """A trained prior: its weights, and its curve in the record."""
 
-    builder: Builder
-    codes: EncodeDataset
-    conditions: EncodeConditions | None
-    prior: ResolvedComponent
-    ordering: ResolvedComponent
-    conditioner: ResolvedComponent
-    seed: int
     validation_split: str
     settings: TrainingSettings
-    space: CodeSpace
-    layout: ConditionLayout
 
     kind = "train_prior"
     trains: ClassVar[bool] = True
 
     @property
     def label(self) -> str:
-        condition = f", {self.conditioner.label}" if self.conditions else ""
-        return f"train {self.prior.label} on {self.codes.tokenizer.name}, {self.ordering.label}{condition}, seed {self.seed}"
+        return f"train {self.name}"
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return (self.codes, self.conditions) if self.conditions else (self.codes,)
+        return self.sources
 
     @property
     def training(self) -> TrainingSettings | None:
@@ -150,10 +131,24 @@ class TrainPrior(Stage):
         """The prior with its initial weights, which are the same for every ordering."""
         return initialise(lambda: builder.prior(self.prior, self.space, self.layout), seed=self.seed, kind=self.kind)
 
+    @property
+    def model_record(self) -> dict[str, Any]:
+        own = [ArtifactAddress(stage.kind, stage.key) for stage in (self.conditions.inputs if self.conditions else ())]
+        tokenizer = self.codes.tokenizer
+        return PriorRecord(
+            component=self.prior.component.name,
+            config=portable_config(self.prior),
+            space=self.space,
+            layout=self.layout,
+            ordering=self.ordering.component.name,
+            conditioner=self.conditioner.component.name,
+            tokenizer=ArtifactAddress(tokenizer.kind, tokenizer.key),
+            condition_tokenizer=own[0] if len(own) == 1 else None,
+        ).to_json()
+
     def data(self, context: StageContext) -> CodeTraining:
         """What the training loop reads."""
-        dataset = context.builder.dataset(self.codes.dataset)
-        conditioner = context.builder.conditioner(self.conditioner, dataset.info)
+        conditioner = self.make_conditioner(context.builder)
         conditions = self.conditions
         return CodeTraining(
             codes=open_tokens(context, self.codes, "train"),
@@ -181,10 +176,3 @@ class TrainPrior(Stage):
         if context.is_main:
             save_weights(prior, context.directory / WEIGHTS)
         return record.to_json()
-
-
-def load_prior(stage: TrainPrior, context: StageContext) -> Prior:
-    """A finished prior in eval mode on the context's device."""
-    prior = stage.build(context.builder)
-    load_weights(prior, context.artifact(stage).path(WEIGHTS))
-    return prior.to(context.device).eval()

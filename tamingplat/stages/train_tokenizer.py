@@ -13,24 +13,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tamingplat.engine import fit_tokenizer, load_weights, save_weights, train
-from tamingplat.interfaces import TamingplatError, TrainingSettings, derive_seed
-from tamingplat.interfaces.models import Dataset, Tokenizer
+from tamingplat.engine import fit_tokenizer, save_weights, train
+from tamingplat.interfaces import DatasetInfo, MapsInfo, TamingplatError, TrainingSettings, derive_seed
+from tamingplat.interfaces.models import Conditioner, Dataset, Tokenizer
 from tamingplat.manifest import ResolvedComponent, training_identity
 from tamingplat.stages.build import Builder, initialise
+from tamingplat.stages.condition_parts import conditioner_without_weights, maps_identity, tokenizer_fields
 from tamingplat.stages.images import to_model
-from tamingplat.stages.stage import Stage, StageContext
-
-WEIGHTS = "weights.safetensors"
+from tamingplat.stages.model_record import TokenizerRecord, portable_config
+from tamingplat.stages.stage import StageContext
+from tamingplat.stages.tokenizer_stage import WEIGHTS, TokenizerStage
 
 
 @dataclass(frozen=True)
 class ImageTraining:
-    """Images for the training loop: a random view of each, addressed by (seed, epoch, image)."""
+    """Images for the training loop: a random view of each, addressed by (seed, epoch, image).
+
+    With a conditioner they are the maps of its condition in place of the dataset's images.
+    """
 
     dataset: Dataset
     seed: int
     validation_split: str
+    conditioner: Conditioner | None = None
 
     @property
     def length(self) -> int:
@@ -47,35 +52,42 @@ class ImageTraining:
         return self._stack(self.validation_split, indices, [0] * len(indices))
 
     def _stack(self, split: str, indices: Sequence[int], views: Sequence[int]) -> dict[str, Tensor]:
-        images = [self.dataset.read(split, index, view)["image"] for index, view in zip(indices, views, strict=True)]
-        return {"image": torch.from_numpy(np.stack(images))}
+        columns = ("image",) if self.conditioner is None else self.conditioner.columns
+        examples = [self.dataset.read(split, index, view) for index, view in zip(indices, views, strict=True)]
+        batch = {name: torch.from_numpy(np.stack([example[name] for example in examples])) for name in columns}
+        return batch if self.conditioner is None else self.conditioner.derive(batch)
+
+    def images(self, batch: dict[str, Tensor]) -> Tensor:
+        """What is loaded to what the tokenizer sees, float (B, C, H, W)."""
+        return to_model(batch["image"]) if self.conditioner is None else self.conditioner.maps(batch)
 
     def prepare(self, batch: dict[str, Tensor], *, address: int, rows: tuple[int, int], total: int) -> dict[str, Tensor]:
-        return {"image": to_model(batch["image"])}
+        return {"image": self.images(batch)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainTokenizer(Stage):
-    """A trained tokenizer: its weights, and its curve in the record."""
+class TrainTokenizer(TokenizerStage):
+    """A trained tokenizer: its weights, and its curve in the record.
 
-    builder: Builder
+    Attributes:
+        dataset: What it is trained on.
+        validation_split: What its validation terms are measured on.
+        settings: How it is trained; ``None`` for one that is fitted.
+        conditioner: In place of the dataset's images it is trained on the maps of this conditioner, whose own tokenizer it is.
+    """
+
     dataset: ResolvedComponent
-    tokenizer: ResolvedComponent
-    seed: int
     validation_split: str
     settings: TrainingSettings | None
+    conditioner: ResolvedComponent | None = None
 
     kind = "train_tokenizer"
     trains: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:
-        """The tokenizer's name in the manifest, with its seed where that is not 0."""
-        return self.tokenizer.label + (f" (tokenizer seed {self.seed})" if self.seed else "")
-
-    @property
     def label(self) -> str:
-        return f"train {self.name} on {self.dataset.label}"
+        of_condition = "" if self.conditioner is None else f"'s {self.conditioner.component.name}"
+        return f"train {self.name} on {self.dataset.label}{of_condition}"
 
     @property
     def training(self) -> TrainingSettings | None:
@@ -88,16 +100,37 @@ class TrainTokenizer(Stage):
             "training": self.settings and training_identity(self.settings),
             "validation_split": self.validation_split,
             "seed": self.seed,
+            **({} if self.conditioner is None else {"maps": maps_identity(self.builder, self.conditioner)}),
         }
 
-    def build(self, builder: Builder, dataset: Dataset) -> Tokenizer:
+    def build(self, builder: Builder) -> Tokenizer:
         """The tokenizer with its initial weights."""
-        return initialise(lambda: builder.tokenizer(self.tokenizer, dataset.info), seed=self.seed, kind=self.kind)
+        seen = self._seen(builder)
+        return initialise(lambda: builder.tokenizer(self.tokenizer, seen), seed=self.seed, kind=self.kind)
+
+    def _seen(self, builder: Builder) -> DatasetInfo | MapsInfo:
+        """What it is trained on."""
+        info = builder.dataset(self.dataset).info
+        return info if self.conditioner is None else builder.maps_info(self.conditioner, info)
+
+    @property
+    def model_record(self) -> dict[str, Any]:
+        seen, resolved = self._seen(self.builder), self.tokenizer
+        return TokenizerRecord(resolved.component.name, portable_config(resolved), seen.image_size, seen.channels).to_json()
+
+    def _maps(self, builder: Builder, info: DatasetInfo) -> Conditioner | None:
+        """What makes the maps, if they are maps that it is trained on."""
+        if self.conditioner is None:
+            return None
+        own = tuple((field, self) for field in tokenizer_fields(self.conditioner))
+        return conditioner_without_weights(builder, self.conditioner, info, own)
 
     def run(self, context: StageContext) -> dict[str, Any]:
         dataset = context.builder.dataset(self.dataset)
-        tokenizer = self.build(context.builder, dataset)
-        data = ImageTraining(dataset, self.seed, self.validation_split)
+        tokenizer = self.build(context.builder)
+        conditioner = self._maps(context.builder, dataset.info)
+        seen = dataset.only(("image",) if conditioner is None else conditioner.columns)
+        data = ImageTraining(seen, self.seed, self.validation_split, conditioner)
         if tokenizer.fitted:
             record = fit_tokenizer(
                 tokenizer,
@@ -127,12 +160,4 @@ def _epoch_batches(data: ImageTraining, epoch: int, size: int = 256) -> Iterator
     """The images of an epoch, each once, in an order of its own; the last batch can be smaller."""
     order = np.random.default_rng(derive_seed(data.seed, "fit order", epoch)).permutation(data.length)
     for start in range(0, len(order), size):
-        yield to_model(data.load(order[start : start + size].tolist(), epoch)["image"])
-
-
-def load_tokenizer(stage: TrainTokenizer, context: StageContext) -> Tokenizer:
-    """A finished tokenizer in eval mode on the context's device."""
-    dataset = context.builder.dataset(stage.dataset)
-    tokenizer = stage.build(context.builder, dataset)
-    load_weights(tokenizer, context.artifact(stage).path(WEIGHTS))
-    return tokenizer.to(context.device).eval()
+        yield data.images(data.load(order[start : start + size].tolist(), epoch))

@@ -14,6 +14,19 @@ from tamingplat.store.layout import KEY, NAMES, STAGE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+def check_name(name: str) -> None:
+    """Hold what is to name an artifact to the form of names.
+
+    Raises:
+        TamingplatError: It is malformed.
+    """
+    if not _NAME.fullmatch(name):
+        raise TamingplatError(
+            f"{name!r} cannot name an artifact; a name has up to 100 letters, digits, dots, hyphens and underscores, "
+            "and begins with a letter or a digit"
+        )
+
+
 def write_name(root: Path, name: str, stage: str, key: str, *, replace: bool) -> None:
     """Let a name lead to an artifact.
 
@@ -63,9 +76,5 @@ def list_names(root: Path) -> tuple[str, ...]:
 
 
 def _path(root: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name):
-        raise TamingplatError(
-            f"{name!r} cannot name an artifact; a name has up to 100 letters, digits, dots, hyphens and underscores, "
-            "and begins with a letter or a digit"
-        )
+    check_name(name)
     return root / NAMES / f"{name}.json"

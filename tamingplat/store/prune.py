@@ -70,7 +70,7 @@ class Pruner:
         if foreign:
             self.leave(Problem(str(directory), f"it holds {foreign[0]}, which the store did not write", "move that away first"))
             return
-        self._remove(artifact.key, directory, what, lambda: _remove_whole(directory))
+        self._remove(artifact.key, directory, what, lambda: remove_whole(directory))
 
     def remove_leftover(self, path: Path) -> None:
         """Remove what a dead process left beside an artifact's place; dead it stays, so that this needs no second look."""
@@ -123,7 +123,8 @@ def work_keys(root: Path) -> Iterator[str]:
                 yield folder.name
 
 
-def _remove_whole(directory: Path) -> None:
+def remove_whole(directory: Path) -> None:
+    """Remove an artifact's folder. The caller holds its lock."""
     # Renamed first, so that nobody ever sees half of an artifact under its name.
     doomed = directory.with_name(f"{directory.name}.removed-{uuid.uuid4().hex}")
     directory.rename(doomed)

@@ -14,8 +14,8 @@ from tamingplat.store.durable import make_directories
 from tamingplat.store.fingerprints import fingerprint
 from tamingplat.store.layout import FINGERPRINTS, KEY, NAMES, STAGE, WORK, check_address, check_root, make_root
 from tamingplat.store.locks import KeyLock
-from tamingplat.store.names import list_names, read_name, write_name
-from tamingplat.store.prune import Pruner, Pruning, work_keys
+from tamingplat.store.names import check_name, list_names, read_name, write_name
+from tamingplat.store.prune import Pruner, Pruning, remove_whole, work_keys
 
 
 class Store:
@@ -152,6 +152,19 @@ class Store:
             if key in finished or not wanted(key):
                 pruner.remove_work(key)
         return pruner.result()
+
+    def discard(self, artifact: Artifact) -> None:
+        """Remove a damaged artifact so that it can be made again; names that lead to it stay. The caller holds its lock."""
+        remove_whole(artifact.directory)
+
+    @staticmethod
+    def check_name(name: str) -> None:
+        """Hold what is to name an artifact to the form of names.
+
+        Raises:
+            TamingplatError: It is malformed.
+        """
+        check_name(name)
 
     def name(self, name: str, artifact: Artifact, *, replace: bool = False) -> None:
         """Give an artifact a name, by which ``named`` finds it and ``prune`` keeps it.

@@ -72,14 +72,14 @@ def _write_folders(folder: Path) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize(("component", "write"), [("parquet", _write_parquet), ("imagefolder", _write_folders)])
 def test_every_corrupt_image_is_named_before_training(
-    component: str, write: Callable[[Path], tuple[str, list[str]]], tmp_path: Path, tamingplat: Run
+    component: str, write: Callable[[Path], tuple[str, list[str]]], tmp_path: Path, tamingplat_here: Run
 ) -> None:
     folder, store, manifest = tmp_path / "images", tmp_path / "store", tmp_path / "corrupt.toml"
     folder.mkdir()
     settings, places = write(folder)
     dataset = f'[dataset.blobs]\nuse = "{component}"\nconfig = {{ {settings}, size = 8 }}\n'
     manifest.write_text(f'schema = 1\nname = "corrupt"\n{dataset}{PLAIN}')
-    result = tamingplat("run", manifest, "--store", store)
+    result = tamingplat_here("run", manifest, "--store", store)
     assert result.returncode == 2, result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
     for place in places:
@@ -90,11 +90,11 @@ def test_every_corrupt_image_is_named_before_training(
 
 
 @pytest.mark.slow
-def test_a_corrupt_artifact_fails_the_cells_that_read_it(write_manifest: Write, tmp_path: Path, tamingplat: Run) -> None:
+def test_a_corrupt_artifact_fails_the_cells_that_read_it(write_manifest: Write, tmp_path: Path, tamingplat_here: Run) -> None:
     fewer = '[tokenizer.fewer]\nuse = "kmeans"\nconfig = { codebook_size = 4, steps = 5 }\n'
     both = MATRIX.replace('["colours"]', '["colours", "fewer"]')
     manifest, store = write_manifest(BLOCKS + fewer + both + EVALUATE), tmp_path / "store"
-    first = tamingplat("run", manifest, "--store", store)
+    first = tamingplat_here("run", manifest, "--store", store)
     assert first.returncode == 0, first.stderr + first.stdout
     records = [
         path for path in store.glob("encode/*/*/stage.json") if "fewer" in json.loads(path.read_text())["record"]["label"]
@@ -104,23 +104,23 @@ def test_a_corrupt_artifact_fails_the_cells_that_read_it(write_manifest: Write, 
     damaged.write_bytes(damaged.read_bytes()[:-100])
 
     longer = ("--set", "prior.gpt.train.steps=3")
-    result = tamingplat("run", manifest, "--store", store, *longer)
+    result = tamingplat_here("run", manifest, "--store", store, *longer)
     assert result.returncode == 1, result.stderr + result.stdout
     assert "Traceback" not in result.stderr + result.stdout
     assert str(damaged) in result.stdout
-    compared = tamingplat("compare", manifest, "--store", store, "--format", "json", *longer)
+    compared = tamingplat_here("compare", manifest, "--store", store, "--format", "json", *longer)
     assert compared.returncode == 1, compared.stderr
     rows = {row["tokenizer"]: row for row in json.loads(compared.stdout) if row["kind"] == "cell"}
     assert rows["fewer"]["status"] == "failed" and str(damaged) in rows["fewer"]["reason"]
     assert rows["colours"]["status"] == "done" and rows["colours"]["metrics"]["nll"] > 0
 
 
-def test_a_folder_with_something_else_in_it_is_no_store(write_manifest: Write, tmp_path: Path, tamingplat: Run) -> None:
+def test_a_folder_with_something_else_in_it_is_no_store(write_manifest: Write, tmp_path: Path, tamingplat_here: Run) -> None:
     manifest, photographs = write_manifest(PLAIN), tmp_path / "photographs"
     (photographs / "summer").mkdir(parents=True)
     (photographs / "summer" / "sea.txt").write_text("blue")
     before = sorted(photographs.rglob("*"))
-    result = tamingplat("run", manifest, "--store", photographs)
+    result = tamingplat_here("run", manifest, "--store", photographs)
     assert result.returncode == 2, result.stderr + result.stdout
     assert str(photographs) in result.stderr and "Traceback" not in result.stderr
     assert sorted(photographs.rglob("*")) == before
@@ -135,12 +135,12 @@ def test_a_folder_with_something_else_in_it_is_no_store(write_manifest: Write, t
     ],
 )
 def test_a_malformed_table_of_published_figures_is_told_before_training(
-    write_manifest: Write, tmp_path: Path, tamingplat: Run, table: str, expected: list[str]
+    write_manifest: Write, tmp_path: Path, tamingplat_here: Run, table: str, expected: list[str]
 ) -> None:
     (tmp_path / "published.toml").write_text(table)
     manifest, store = write_manifest(PLAIN), tmp_path / "store"
     manifest.write_text(manifest.read_text().replace("schema = 1\n", 'schema = 1\ncompare_with = "published.toml"\n', 1))
-    result = tamingplat("run", manifest, "--store", store)
+    result = tamingplat_here("run", manifest, "--store", store)
     assert result.returncode == 2, result.stderr + result.stdout
     assert "Traceback" not in result.stderr
     for word in expected:
@@ -169,8 +169,8 @@ def refused(write_manifest: Write, blobs: Path) -> Path:
     return write_manifest(BLOCKS + dataset + conditioners + matrix + EVALUATE)
 
 
-def test_a_refused_cell_names_its_block_before_training(refused: Path, tmp_path: Path, tamingplat: Run) -> None:
-    result = tamingplat("run", refused, "--store", tmp_path / "store")
+def test_a_refused_cell_names_its_block_before_training(refused: Path, tmp_path: Path, tamingplat_here: Run) -> None:
+    result = tamingplat_here("run", refused, "--store", tmp_path / "store")
     assert result.returncode == 2, result.stderr + result.stdout
     assert "Traceback" not in result.stderr
     for word in (f"{refused}:", "conditioner.shapes", "the dataset gives no classes", "--skip-refused"):
@@ -179,12 +179,12 @@ def test_a_refused_cell_names_its_block_before_training(refused: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_the_cells_beside_a_refused_one_run_when_that_is_wished(refused: Path, tmp_path: Path, tamingplat: Run) -> None:
+def test_the_cells_beside_a_refused_one_run_when_that_is_wished(refused: Path, tmp_path: Path, tamingplat_here: Run) -> None:
     store = tmp_path / "store"
-    result = tamingplat("run", refused, "--store", store, "--skip-refused")
+    result = tamingplat_here("run", refused, "--store", store, "--skip-refused")
     assert result.returncode == 0, result.stderr + result.stdout
     assert "refused" in result.stdout and "the dataset gives no classes" in result.stdout
-    rows = _cells(tamingplat("compare", refused, "--store", store, "--format", "json"))
+    rows = _cells(tamingplat_here("compare", refused, "--store", store, "--format", "json"))
     assert rows["none"]["status"] == "done" and rows["none"]["metrics"]["nll"] > 0
     assert rows["shapes"]["status"] == "refused" and not rows["shapes"]["metrics"]
     assert "the dataset gives no classes" in rows["shapes"]["reason"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ import pytest
 from tamingplat.cli import main
 from tamingplat.report import number
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 Compare = Callable[..., str]
 
-# One process runs all of this file, so that its manifests run once.
-pytestmark = pytest.mark.xdist_group("compare_manifests")
 
 TEXT = """schema = 1
 name = "{name}"
@@ -50,7 +47,7 @@ samples = 4
 
 
 @pytest.fixture(scope="module")
-def manifests(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def manifests(blobs: Path, tmp_path_factory: pytest.TempPathFactory, tamingplat_here: Run) -> Path:
     """A folder with a store and three manifests that have run in it.
 
     ``small`` gives the names of ``large`` to smaller images and a shorter training; ``again`` measures one cell of ``large`` by
@@ -64,14 +61,7 @@ def manifests(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         manifest = folder / f"{name}.toml"
         manifest.write_text(TEXT.format(name=name, seeds=seeds, blobs=blobs, size=size, steps=steps, metric=metric))
-        result = subprocess.run(
-            [sys.executable, "-m", "tamingplat", "run", manifest, "--store", folder / "store"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        result = tamingplat_here("run", manifest, "--store", folder / "store")
         assert result.returncode == 0, result.stderr + result.stdout
     return folder
 

@@ -42,10 +42,10 @@ executor = "pair"
 INLINE = '\n[runtime]\ndevice = "cpu"\n'
 
 
-def _run(tamingplat: Run, manifest: Path, store: Path) -> list[dict[str, Any]]:
-    result = tamingplat("run", manifest, "--store", store)
+def _run(tamingplat_here: Run, manifest: Path, store: Path) -> list[dict[str, Any]]:
+    result = tamingplat_here("run", manifest, "--store", store)
     assert result.returncode == 0, result.stderr + result.stdout
-    compared = tamingplat("compare", manifest, "--store", store, "--format", "json")
+    compared = tamingplat_here("compare", manifest, "--store", store, "--format", "json")
     assert compared.returncode == 0, compared.stderr
     return [row for row in json.loads(compared.stdout) if row["kind"] == "cell"]
 
@@ -56,10 +56,12 @@ def _commands(store: Path) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_two_jobs_find_what_one_process_finds(write_manifest: Callable[..., Path], tmp_path: Path, tamingplat: Run) -> None:
+def test_two_jobs_find_what_one_process_finds(
+    write_manifest: Callable[..., Path], tmp_path: Path, tamingplat_here: Run
+) -> None:
     alone, pair = tmp_path / "alone", tmp_path / "pair"
-    ours = _run(tamingplat, write_manifest(TEXT + INLINE, "alone"), alone)
-    theirs = _run(tamingplat, write_manifest(TEXT + LOCAL, "pair"), pair)
+    ours = _run(tamingplat_here, write_manifest(TEXT + INLINE, "alone"), alone)
+    theirs = _run(tamingplat_here, write_manifest(TEXT + LOCAL, "pair"), pair)
     assert len(ours) == 2 and all(row["status"] == "done" for row in (*ours, *theirs))
     assert [row["metrics"] for row in ours] == [row["metrics"] for row in theirs]
     # Where something is run enters no key.

@@ -114,13 +114,13 @@ def _kill_at_a_checkpoint(command: list[str], store: Path, kind: str, chance: ra
 
 @pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_bytes(
-    write_manifest: Callable[..., Path], tmp_path: Path, tamingplat: Run
+    write_manifest: Callable[..., Path], tmp_path: Path, tamingplat: Run, tamingplat_here: Run
 ) -> None:
     manifest = _manifest(write_manifest, ema=True)
     only = ["--set", 'matrix.tokenizer=["vqgan"]', "--set", 'matrix.prior=["gpt"]', "--set", "matrix.exclude=[]"]
-    longer = [*only, "--set", "tokenizer.vqgan.train.steps=50", "--set", "prior.gpt.train.steps=400"]
+    longer = [*only, "--set", "tokenizer.vqgan.train.steps=50", "--set", "prior.gpt.train.steps=200"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    result = tamingplat("run", manifest, "--store", whole, *longer)
+    result = tamingplat_here("run", manifest, "--store", whole, *longer)
     assert result.returncode == 0, result.stderr + result.stdout
     chance = random.Random(0)
     command = [sys.executable, "-m", "tamingplat", "run", str(manifest), "--store", str(killed), *longer]
@@ -152,10 +152,10 @@ def _run_in_two_processes(manifest: Path, store: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(write_manifest: Callable[..., Path], tmp_path: Path, tamingplat: Run) -> None:
+def test_two_processes_equal_one(write_manifest: Callable[..., Path], tmp_path: Path, tamingplat_here: Run) -> None:
     manifest = _manifest(write_manifest, ema=False)
     one, two = tmp_path / "one", tmp_path / "two"
-    result = tamingplat("run", manifest, "--store", one, "--set", "runtime.threads=1")
+    result = tamingplat_here("run", manifest, "--store", one, "--set", "runtime.threads=1")
     assert result.returncode == 0, result.stderr + result.stdout
     _run_in_two_processes(manifest, two)
     single, double = _trained(one), _trained(two)

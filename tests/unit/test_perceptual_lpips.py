@@ -159,3 +159,13 @@ def test_no_distance_is_zero_with_weight_zero():
     nothing = NoDistance(NoConfig(), {})
     assert nothing.distance(torch.zeros(3, 1, 2, 2), torch.ones(3, 1, 2, 2)).tolist() == [0.0, 0.0, 0.0]
     assert nothing.default_weight == 0.0 and nothing.missing() is None and nothing.minimum_size == 1
+
+
+def test_the_meta_device_needs_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    distance = LpipsSqueeze(LpipsConfig(), {})
+    assert distance.missing()
+    images = torch.empty(2, 3, 32, 32, device="meta", requires_grad=True)
+    result = distance.distance(images, torch.empty(2, 3, 32, 32, device="meta"))
+    result.sum().backward()
+    assert result.is_meta and result.shape == (2,) and images.grad is not None and images.grad.is_meta

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tamingplat.interfaces import ProblemsError
 from tamingplat.report import (
+    PublishedTable,
     Strip,
     count,
     draw_strips,
@@ -142,7 +143,9 @@ def test_markdown_and_latex_escape_what_users_named() -> None:
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_table_of_published_figures_loads(path: Path) -> None:
     published = load_published(path)
-    assert published.source and published.url and len(published.variants()) > 1
+    assert published.source and published.url and published.row
+    if isinstance(published, PublishedTable):
+        assert len(published.variants()) > 1
 
 
 def test_published_figures_stand_above_ours_in_their_columns() -> None:

@@ -111,7 +111,7 @@ def test_what_the_kept_manifests_need_stays(
         return planned[manifest]
 
     monkeypatch.setitem(sys.modules, "tamingplat.stages", SimpleNamespace(planned_keys=planned_keys))
-    monkeypatch.setattr(command, "load", lambda manifest, overrides: ("registry", manifest))
+    monkeypatch.setattr(command, "load", lambda manifest, overrides, store: ("registry", manifest))
     assert "0 items" in run("prune", "--keep", "one.toml", "--keep", "two.toml", "--dry-run").stdout
     assert run("prune", "--keep", "one.toml", "--yes").exit_code == 0
     assert [artifact.key for artifact in store.artifacts()] == [A]

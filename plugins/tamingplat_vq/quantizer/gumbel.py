@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, embedding
+from torch.nn.functional import embedding
 
 from tamingplat.interfaces.models import without_autocast
 from tamingplat_vq.quantizer.base import Quantized, Quantizer
@@ -69,8 +69,9 @@ class GumbelQuantizer(Quantizer):
     def logits(self, latents: Tensor) -> Tensor:
         """float (B, D, h, w) to unnormalised log-probabilities of the codes, float32 (B, K, h, w)."""
         with without_autocast(latents.device):
-            bias = None if self.proj.bias is None else self.proj.bias.float()
-            return conv2d(latents.float(), self.proj.weight.float(), bias)
+            # A product of matrices, because a convolution in float32 may be rounded to fewer digits on a GPU.
+            products = torch.einsum("bdhw,kd->bkhw", latents.float(), self.proj.weight[:, :, 0, 0].float())
+            return products if self.proj.bias is None else products + self.proj.bias.float()[:, None, None]
 
     @torch.no_grad()
     def codes(self, latents: Tensor) -> Tensor:
