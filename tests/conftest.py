@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,10 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+
+# A shell that starts the tests in the background makes them, and all that they start, ignore the interrupts they are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Example distributions have tests of their own, which need them installed; what installs them runs these.
 collect_ignore = ["fixtures"]
