@@ -50,9 +50,9 @@ class SizeComparison:
 
 
 def compare_sizes(estimate: StageEstimate, tables: Sequence[PublishedSizes]) -> list[SizeComparison]:
-    """Every published row about a model."""
+    """Every published row about a model. Of a whole model, what never trains in this order is not counted."""
     return [
-        SizeComparison(table, row, estimate.part(row.part))
+        SizeComparison(table, row, estimate.part(row.part) - (0 if row.part else estimate.unused))
         for table in tables
         for row in table.rows_of(estimate.kind, estimate.label)
     ]
