@@ -12,11 +12,12 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Any, ClassVar
 
 import torch
+
+from tamingplat.engine.inert_objects import Inert, Placeholder, StorageReference, StorageType, TensorReference
 
 DAMAGES = (
     pickle.UnpicklingError,
@@ -72,37 +73,6 @@ _TENSORS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
 _SUBCLASS = "_rebuild_from_type_v2"
 
 
-class _Inert:
-    """Accepts whatever a pickle does to an object, and does nothing."""
-
-    __slots__ = ()
-
-    def __setstate__(*arguments: Any) -> None:
-        """Forgets the state; also when it is handed to the class itself."""
-
-    def __setitem__(*arguments: Any) -> None:
-        """Forgets an item."""
-
-    def append(*arguments: Any) -> None:
-        """Forgets an element."""
-
-    def extend(*arguments: Any) -> None:
-        """Forgets elements."""
-
-    def add(*arguments: Any) -> None:
-        """Forgets an element."""
-
-
-class Placeholder(_Inert):
-    """Stands for an object of a class that was not looked for. Each name in a pickle has a class of its own below this one."""
-
-    __slots__ = ()
-
-    def __new__(cls, *arguments: Any, **named: Any) -> Placeholder:
-        """An object that knows nothing of its arguments."""
-        return super().__new__(cls)
-
-
 class _Dictionary(OrderedDict[Any, Any]):
     """An ordered dictionary without attributes of the file's choosing."""
 
@@ -114,42 +84,7 @@ class _Dictionary(OrderedDict[Any, Any]):
         """Forgets the state, such as the versions of modules that torch notes beside a state dict."""
 
 
-@dataclass(frozen=True)
-class StorageType(_Inert):
-    """Which numbers a storage holds."""
-
-    dtype: torch.dtype
-
-
-@dataclass(frozen=True)
-class StorageReference(_Inert):
-    """Memory that lies outside the pickle.
-
-    Attributes:
-        key: Its name in the file.
-        dtype: Of its numbers.
-        numel: How many it is said to have.
-        start: First number of a part of it that is meant, in files of the legacy format.
-    """
-
-    key: str
-    dtype: torch.dtype
-    numel: int
-    start: int = 0
-
-
-@dataclass(frozen=True)
-class TensorReference(_Inert):
-    """A tensor as the file describes it. Nothing is known to be true of it but the types of its attributes."""
-
-    storage: StorageReference
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-
-
-class _Dtype(_Inert):
+class _Dtype(Inert):
     """A type of numbers that a tensor names by itself."""
 
     __slots__ = ("dtype",)
@@ -158,7 +93,7 @@ class _Dtype(_Inert):
         self.dtype = dtype
 
 
-class _Rebuild(_Inert):
+class _Rebuild(Inert):
     """Stands for a function that makes a tensor: calling it describes the tensor."""
 
     __slots__ = ("name",)
@@ -297,7 +232,7 @@ class _Unpickler(pickle._Unpickler):
         return Placeholder()
 
 
-class _Size(_Inert):
+class _Size(Inert):
     """Stands for ``torch.Size``."""
 
     __slots__ = ()

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tamingplat.engine.inert_pickle import DAMAGES, Placeholder, TensorReference, load_inert
+from tamingplat.engine.inert_objects import Placeholder, TensorReference
+from tamingplat.engine.inert_pickle import DAMAGES, load_inert
 from tamingplat.engine.weights import load_tensors
 from tamingplat.interfaces import DataError
 

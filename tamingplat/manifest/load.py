@@ -17,7 +17,7 @@ from tamingplat.manifest.files import resolve_path
 from tamingplat.manifest.matrix import Combination, MatrixReader
 from tamingplat.manifest.paths import format_path
 from tamingplat.manifest.problems import ProblemCollector
-from tamingplat.manifest.resolve import BlockKey, Resolver
+from tamingplat.manifest.resolve import Resolver
 from tamingplat.manifest.resolved import Cell, Manifest, ResolvedComponent, TokenizerCell
 from tamingplat.manifest.schema import (
     BLOCKS,
@@ -29,6 +29,7 @@ from tamingplat.manifest.schema import (
     slug_problem,
 )
 from tamingplat.manifest.sentences import shown, unknown_field
+from tamingplat.manifest.subject import BlockKey
 
 C = TypeVar("C", bound=Config)
 

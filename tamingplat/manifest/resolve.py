@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,43 +21,12 @@ from tamingplat.manifest.paths import format_path
 from tamingplat.manifest.problems import Location, ProblemCollector
 from tamingplat.manifest.resolved import ResolvedComponent
 from tamingplat.manifest.schema import BLOCKS, Block, DatasetBlock, TokenizerBlock, TrainedBlock
+from tamingplat.manifest.subject import BlockKey, Chain, Outcome, Subject
 from tamingplat.manifest.train import training_settings
 from tamingplat.registry import KeyPath
 
 _DEEPEST = 16
 """Most components inside each other. Only defaults that refer to themselves come near it."""
-
-BlockKey = tuple[Kind, str]
-Chain = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """What is being resolved: a block, a component without one, or a component named inside another's settings.
-
-    Attributes:
-        name: The block's name, else the component's.
-        layers: The block's tables, the values of its axes on top.
-        location: Where a message about it as a whole points.
-        axes: Its own axes.
-        chain: What it is inside of, outermost first, itself last: a block by its kind and name, anything else by what it is
-            and its reference.
-    """
-
-    kind: Kind
-    name: str
-    layers: Layers
-    location: Location
-    axes: tuple[Axis, ...]
-    chain: Chain
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A component, or ``None`` where something is wrong, and the names of the axes that this depends on."""
-
-    component: ResolvedComponent | None
-    axes: frozenset[str] = frozenset()
 
 
 class Resolver:
@@ -88,7 +57,7 @@ class Resolver:
         self._catalogue = catalogue
         self._blocks = blocks
         self._problems = problems
-        self._known: dict[tuple[str, Kind, str], list[tuple[Assignment, _Outcome]]] = {}
+        self._known: dict[tuple[str, Kind, str], list[tuple[Assignment, Outcome]]] = {}
 
     @property
     def plain(self) -> Assignment:
@@ -125,24 +94,24 @@ class Resolver:
         """
         return self._named(kind, name, location, assignment, ()).component
 
-    def _named(self, kind: Kind, name: str, location: Location, assignment: Assignment, chain: Chain) -> _Outcome:
+    def _named(self, kind: Kind, name: str, location: Location, assignment: Assignment, chain: Chain) -> Outcome:
         if (kind, name) in self._blocks:
             entered = self._enter(kind, name, location, assignment, chain)
-            return self._once("block", entered, assignment, self._block) if entered is not None else _Outcome(None)
+            return self._once("block", entered, assignment, self._block) if entered is not None else Outcome(None)
         component = self._find(kind, name, location)
         if component is None:
-            return _Outcome(None)
+            return Outcome(None)
         label = self._label(component, name)
         layers = Layers((), lambda path, _: location.within(f"{label}.{format_path(path)}"))
         entry = ("component", component.reference)
         if self._circular(entry, chain, location):
-            return _Outcome(None)
-        subject = _Subject(kind, label, layers, location, (), (*chain, entry))
+            return Outcome(None)
+        subject = Subject(kind, label, layers, location, (), (*chain, entry))
         return self._once(
             "component", subject, assignment, lambda *_: self._assemble(subject, component, BLOCKS[kind](), assignment)
         )
 
-    def _inline(self, owner: _Subject, marked: MarkedReference, assignment: Assignment) -> _Outcome:
+    def _inline(self, owner: Subject, marked: MarkedReference, assignment: Assignment) -> Outcome:
         """What ``{ use, config }`` in the settings of ``owner`` names: a component, or a block with settings laid over it."""
         kind, name, config = marked.kind, marked.value.use, marked.value.config
         base: KeyPath = ("config", *marked.path)
@@ -150,17 +119,17 @@ class Resolver:
         location = owner.layers.locate((*base, "use"))
         if (kind, name) in self._blocks:
             block = self._enter(kind, name, location, assignment, owner.chain, over)
-            return self._block(block, assignment) if block is not None else _Outcome(None)
+            return self._block(block, assignment) if block is not None else Outcome(None)
         component = self._find(kind, name, location)
         if component is None:
-            return _Outcome(None)
+            return Outcome(None)
         chain = (*owner.chain, ("settings", component.reference))
-        subject = _Subject(kind, component.name, Layers((over,), over.locate), owner.layers.locate(base), (), chain)
+        subject = Subject(kind, component.name, Layers((over,), over.locate), owner.layers.locate(base), (), chain)
         return self._assemble(subject, component, BLOCKS[kind](config=config), assignment)
 
     def _enter(
         self, kind: Kind, name: str, location: Location, assignment: Assignment, chain: Chain, *over: Layer
-    ) -> _Subject | None:
+    ) -> Subject | None:
         """A block with the values of its axes, and further tables, over it; ``None`` if it is inside itself, or no table."""
         table = self._blocks[kind, name]
         axes = tuple(axis for axis in self.axes if (axis.kind, axis.block) == (kind, name))
@@ -179,7 +148,7 @@ class Resolver:
             return self._document.locate((kind, name, *path))
 
         layers = Layers((Layer(table, locate), *varied, *over), locate)
-        return _Subject(kind, name, layers, locate((), False), axes, (*chain, (kind, name)))
+        return Subject(kind, name, layers, locate((), False), axes, (*chain, (kind, name)))
 
     def _circular(self, entry: tuple[str, str], chain: Chain, location: Location) -> bool:
         """Whether what is being resolved is inside itself, which is noted. What has settings of its own each time may be."""
@@ -190,8 +159,8 @@ class Resolver:
         return True
 
     def _once(
-        self, sort: str, subject: _Subject, assignment: Assignment, make: Callable[[_Subject, Assignment], _Outcome]
-    ) -> _Outcome:
+        self, sort: str, subject: Subject, assignment: Assignment, make: Callable[[Subject, Assignment], Outcome]
+    ) -> Outcome:
         """The outcome for the values of the axes that it depends on, made only once."""
         known = self._known.setdefault((sort, subject.kind, subject.name), [])
         for taken, outcome in known:
@@ -201,9 +170,9 @@ class Resolver:
         known.append(({axis: assignment[axis] for axis in outcome.axes}, outcome))
         return outcome
 
-    def _block(self, subject: _Subject, assignment: Assignment) -> _Outcome:
+    def _block(self, subject: Subject, assignment: Assignment) -> Outcome:
         """A block's own fields, and the component that it uses."""
-        failed = _Outcome(None, frozenset(axis.name for axis in subject.axes))
+        failed = Outcome(None, frozenset(axis.name for axis in subject.axes))
         table = subject.layers.merged()
         if "train" in table and "train" not in BLOCKS[subject.kind].model_fields:
             self._problems.add(subject.layers.locate(("train",)), f"no {subject.kind} is trained", "remove it")
@@ -226,7 +195,7 @@ class Resolver:
             return failed
         return self._assemble(subject, component, block, assignment, found, preset_lacks=checked.wrong("preset"))
 
-    def _used(self, subject: _Subject, block: Block) -> Component | None:
+    def _used(self, subject: Subject, block: Block) -> Component | None:
         if block.use is not None:
             return find_component(self._catalogue, subject.kind, block.use, (), subject.layers.locate(("use",)), self._problems)
         remedy = 'a block that is not named after its component says use = "…"'
@@ -234,21 +203,21 @@ class Resolver:
 
     def _assemble(
         self,
-        subject: _Subject,
+        subject: Subject,
         component: Component,
         block: Block,
         assignment: Assignment,
         found: FoundArtifact = FoundArtifact(),  # noqa: B008 - frozen
         *,
         preset_lacks: bool = False,
-    ) -> _Outcome:
+    ) -> Outcome:
         """A component with its settings checked, its files found and its parts resolved."""
         axes = {axis.name for axis in subject.axes}
         layers = subject.layers
         trainable, train = training_settings(component, block, layers, self._problems)
         if len(subject.chain) > _DEEPEST:
             self._problems.add(subject.location, f"more than {_DEEPEST} components inside each other")
-            return _Outcome(None, frozenset(axes))
+            return Outcome(None, frozenset(axes))
         if block.preset is not None:
             at = layers.locate(("preset",))
             preset = find_preset(self._catalogue, component, block.preset, at, self._problems)
@@ -262,7 +231,7 @@ class Resolver:
             if not preset_lacks or (fault.path and has(table, fault.path)):  # the rest may be what the preset would have set
                 layers.report(self._problems, fault, ("config",))
         if checked.partial is None:
-            return _Outcome(None, frozenset(axes))
+            return Outcome(None, frozenset(axes))
         whole = trainable and checked.value is not None and not preset_lacks
         if whole and found.config is not None and checked.value is not None and isinstance(block, TrainedBlock):
             whole = not contradictions(checked.value, found.config, block.artifact or "", layers, self._problems)
@@ -291,7 +260,7 @@ class Resolver:
 
         config = change_marked(checked.partial, change)
         if not whole:
-            return _Outcome(None, frozenset(axes))
+            return Outcome(None, frozenset(axes))
         own = block if isinstance(block, TokenizerBlock) else TokenizerBlock()
         resolved = ResolvedComponent(
             label=variant_label(subject.name, [axis for axis in self.axes if axis.name in axes], assignment),
@@ -307,9 +276,9 @@ class Resolver:
             expected=block.expected if isinstance(block, DatasetBlock) else None,
             absent=tuple(absent),
         )
-        return _Outcome(resolved, frozenset(axes))
+        return Outcome(resolved, frozenset(axes))
 
-    def _part(self, owner: _Subject, marked: MarkedReference, assignment: Assignment) -> _Outcome:
+    def _part(self, owner: Subject, marked: MarkedReference, assignment: Assignment) -> Outcome:
         if marked.value.config:
             return self._inline(owner, marked, assignment)
         written = value_at(owner.layers.merged(), ("config", *marked.path))
