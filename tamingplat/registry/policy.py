@@ -85,10 +85,6 @@ class Policy:
         """What is said of a plugin; the defaults where nothing is."""
         return self.plugins.get(plugin) or PluginPolicy(plugin)
 
-    def providers(self, key: ComponentKey) -> tuple[PluginPolicy, ...]:
-        """The plugins that are known to offer a component."""
-        return tuple(policy for policy in self.plugins.values() if key in policy.provides)
-
 
 def packaged_file() -> Path:
     """The registry file that ships with tamingplat: in the package of a wheel, at the root of a checkout."""
