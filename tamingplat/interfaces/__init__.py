@@ -19,10 +19,12 @@ from tamingplat.interfaces.errors import DataError, Problem, ProblemsError, Tami
 from tamingplat.interfaces.execution import Executor, StageOutcome, StageTask
 from tamingplat.interfaces.hooks import ENTRY_POINT_GROUP, PROJECT, HookSpecs, hookimpl, hookspec
 from tamingplat.interfaces.kinds import KINDS, Kind
+from tamingplat.interfaces.regions import Region
 from tamingplat.interfaces.seeds import derive_seed
 from tamingplat.interfaces.spaces import CodeSpace, ConditionLayout, ConditionPart, DatasetInfo, MapsInfo, layout_length
 from tamingplat.interfaces.training import TrainingSettings
 from tamingplat.interfaces.versions import INTERFACE_VERSION, Interface
+from tamingplat.interfaces.windows import Crop, Windows
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -34,6 +36,7 @@ __all__ = [
     "ConditionLayout",
     "ConditionPart",
     "Config",
+    "Crop",
     "DataError",
     "DatasetInfo",
     "Executor",
@@ -47,6 +50,7 @@ __all__ = [
     "Problem",
     "ProblemsError",
     "Ref",
+    "Region",
     "Runtime",
     "Selection",
     "StageOutcome",
@@ -54,6 +58,7 @@ __all__ = [
     "TamingplatError",
     "TrainingSettings",
     "UnavailableError",
+    "Windows",
     "derive_seed",
     "field_markers",
     "hookimpl",

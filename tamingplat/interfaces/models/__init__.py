@@ -21,23 +21,33 @@ from tamingplat.interfaces.models.distributed import (
     process_index,
     sum_over_processes,
 )
+from tamingplat.interfaces.models.given import encode_given
 from tamingplat.interfaces.models.metric import (
+    ColumnArray,
     ImageArray,
     ImageSubject,
     Measurement,
     Measures,
     Metric,
     PriorSubject,
+    SourceLikelihoods,
     Subject,
     TokenizerSubject,
     TokenSplit,
 )
-from tamingplat.interfaces.models.networks import Classifier, FeatureExtractor, FrozenNetwork, Perceptual
+from tamingplat.interfaces.models.networks import Classifier, FeatureExtractor, FrozenNetwork, Perceptual, TrainedClassifier
 from tamingplat.interfaces.models.noise import gumbel_noise, philox, uniform_noise
 from tamingplat.interfaces.models.ordering import Ordering
 from tamingplat.interfaces.models.precision import without_autocast
 from tamingplat.interfaces.models.prior import Prior, PriorBatch, PriorState, Visits
-from tamingplat.interfaces.models.sampler import Sampler, SampleRequest
+from tamingplat.interfaces.models.sampler import (
+    PlannedClasses,
+    PriorScope,
+    SampledClasses,
+    Sampler,
+    SampleRequest,
+    whole_image_refusal,
+)
 from tamingplat.interfaces.models.tokenizer import Tokenizer
 from tamingplat.interfaces.models.trainable import ParameterGroup, Trainable
 from tamingplat.interfaces.models.visits import VisitPlan
@@ -67,6 +77,7 @@ __all__ = [
     "CheckpointRequest",
     "CheckpointTokenizer",
     "Classifier",
+    "ColumnArray",
     "Conditioner",
     "Dataset",
     "Example",
@@ -80,19 +91,25 @@ __all__ = [
     "Ordering",
     "ParameterGroup",
     "Perceptual",
+    "PlannedClasses",
     "Prior",
     "PriorBatch",
+    "PriorScope",
     "PriorState",
     "PriorSubject",
     "SampleRequest",
+    "SampledClasses",
     "Sampler",
+    "SourceLikelihoods",
     "Subject",
     "TokenSplit",
     "Tokenizer",
     "TokenizerSubject",
     "Trainable",
+    "TrainedClassifier",
     "VisitPlan",
     "Visits",
+    "encode_given",
     "gumbel_noise",
     "mean_over_processes",
     "of_first_process",
@@ -101,5 +118,6 @@ __all__ = [
     "process_index",
     "sum_over_processes",
     "uniform_noise",
+    "whole_image_refusal",
     "without_autocast",
 ]

@@ -1,6 +1,6 @@
 """Conditioners: what is given, as tokens that come before the codes.
 
-Shape letters: B batch, C/H/W map, P condition positions.
+Shape letters: B batch, C/H/W map, P condition positions, L classes.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class Conditioner(ABC):
         """The dataset's columns that ``derive`` reads."""
         return ()
 
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """Those of ``columns`` whose content matters; of the others only the number of examples does."""
+        return self.columns
+
     def derive(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What ``maps`` and ``encode`` are made of: by default the dataset's ``columns`` as they are.
 
@@ -80,6 +85,13 @@ class Conditioner(ABC):
         Args:
             batch: What ``derive`` returns, on the device of the tokenizer where there is one.
         """
+
+    def class_tokens(self) -> Tensor | None:
+        """The token of each of the dataset's classes, int64 (L,), for a condition that names the image's class.
+
+        Classes with one token are not told apart. ``None`` for a condition that names no class.
+        """
+        return None
 
     @abstractmethod
     def null(self, batch: int) -> Tensor:

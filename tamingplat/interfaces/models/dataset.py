@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,28 @@ class Dataset(ABC):
         """
         return self
 
+    def source(self) -> Mapping[str, Any] | None:
+        """The distribution that the images are drawn from, in JSON's types, for records; ``None``, as by default, where it is
+        not known exactly.
+        """
+        return None
+
+    def convert(self, files: Mapping[str, Path], image_size: tuple[int, int]) -> Example | None:
+        """What the user's own files hold, brought to a size as the dataset's own images are, as ``read`` returns it.
+
+        Args:
+            files: A file for each of some columns. Files of one example are equally large.
+            image_size: Height and width in pixels to which they are brought.
+
+        Returns:
+            ``None``, as by default, where the dataset has no files of its own that would say how: files are then taken as they
+            are, where they have that size.
+
+        Raises:
+            DataError: A file cannot be read, or is not what the dataset's settings say; the message names it.
+        """
+        return None
+
     @abstractmethod
     def read(self, split: str, index: int, view: int = 0) -> Example:
         """One example.
@@ -65,6 +88,10 @@ class Dataset(ABC):
               is seen (above 0) or absent (0), for M figures of the J joints of ``info.joints``;
             * ``coordinates``, float32 (1, H, W) in [0, 1): each pixel's raster index in the image that this one was cropped
               from, divided by the number of its pixels.
+
+            And what belongs to the whole plain image:
+
+            * ``log_probability``, float64 (): the exact natural logarithm of its probability under ``source()``.
 
         Raises:
             DataError: The example is corrupt; the message names its file or row.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from tamingplat.interfaces.models.prior import Prior
 from tamingplat.interfaces.models.tokenizer import Tokenizer
 from tamingplat.interfaces.models.visits import VisitPlan
 from tamingplat.interfaces.spaces import CodeSpace, DatasetInfo
+from tamingplat.interfaces.windows import Windows
 
 Measures = Literal["tokenizer", "prior", "images"]
 
@@ -37,6 +38,10 @@ class Measurement:
         network: Whether it was computed by a network that the metric's settings refer to: it is not ranked where a relative of
             that network was in the tokenizer's loss.
         headline: Whether it is shown where there is room for a few columns only.
+        values: float64 (n,), one number per image in the order of the split or of the samples, of which ``value`` is the mean;
+            ``None`` where it is no mean over images. Rows are compared image by image with them.
+        standard_error: Of the metric's own estimator, such as that over the subsets of a kernel distance; never of a bootstrap.
+        ranks: Whether rows may be ranked by it. A Fréchet distance of few images is shown and ranks nothing.
     """
 
     name: str
@@ -46,6 +51,9 @@ class Measurement:
     description: str = ""
     network: bool = False
     headline: bool = False
+    values: npt.NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    standard_error: float | None = None
+    ranks: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,21 @@ class TokenSplit:
 
 
 @dataclass(frozen=True)
+class SourceLikelihoods:
+    """What is known of the distribution that the measured images were drawn from.
+
+    Attributes:
+        log_probability: float64 (m,), the exact log-probability in nats of each measured image, and so of its codes.
+        refusal: Why a prior's likelihood is not to be compared with it, as a sentence's end; ``None`` where it may be: each
+            measured image was checked to be what its codes decode to, and the prior is of the codes alone and was trained on
+            other images, none of them augmented.
+    """
+
+    log_probability: npt.NDArray[np.float64]
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
 class PriorSubject:
     """A trained prior with the encoded splits that it is measured on.
 
@@ -91,6 +114,12 @@ class PriorSubject:
         splits: Encoded splits by name: ``train`` and ``validation`` at least.
         device: Where to compute.
         batch_size: How many images at a time.
+        tokenizer: Loads the tokenizer of the codes, in eval mode on ``device``; ``None`` where there is none at hand.
+        images: Gives the images of a split, by its name in ``splits``, uint8 (n, C, H, W), read when sliced; likewise.
+        source: Of the validation split, where the dataset knows its source; else ``None``.
+        windows: Where it models windows of images: these. The splits then hold those that tile every image, all of the first
+            image before those of the next one, ``space`` and ``plan`` are a window's, and neither tokenizer nor images are at
+            hand, because no image has such codes. ``None`` where it models whole images.
     """
 
     prior: Prior
@@ -100,6 +129,10 @@ class PriorSubject:
     splits: Mapping[str, TokenSplit]
     device: torch.device
     batch_size: int
+    tokenizer: Callable[[], Tokenizer] | None = None
+    images: Callable[[str], ImageArray] | None = None
+    source: SourceLikelihoods | None = None
+    windows: Windows | None = None
 
 
 class ImageArray(Protocol):
@@ -109,6 +142,15 @@ class ImageArray(Protocol):
 
     def __getitem__(self, rows: slice, /) -> npt.NDArray[np.uint8]:
         """uint8 (len of the slice, C, H, W)."""
+
+
+class ColumnArray(Protocol):
+    """One column of a dataset's examples, of which some are read at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[Any]:
+        """(len of the slice, …), as ``Dataset.read`` returns each."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +165,12 @@ class ImageSubject:
         reference: Name of the reference split.
         reference_images: uint8 (m, C, H, W), read in slices.
         device: Where to compute.
+        training_features: float32 (t, D) of the training split, for a metric that ``looks_for_copies``, else ``None``.
+        held_out_features: float32 (h, D) of the evaluated split, on which nothing was trained; the same.
+        conditions: Gives, by name, the dataset's columns of the example that each image belongs to, (n, …): whose condition it
+            was sampled with, whose given part it completes, whose reconstruction it is. Samples without a condition belong to
+            the examples that they would have it from, and know nothing of them.
+        reference_conditions: The same of the reference images, (m, …).
     """
 
     images: ImageArray
@@ -132,6 +180,10 @@ class ImageSubject:
     reference: str
     reference_images: ImageArray
     device: torch.device
+    training_features: npt.NDArray[np.float32] | None = None
+    held_out_features: npt.NDArray[np.float32] | None = None
+    conditions: Callable[[], Mapping[str, ColumnArray]] | None = None
+    reference_conditions: Callable[[], Mapping[str, ColumnArray]] | None = None
 
 
 Subject = TokenizerSubject | PriorSubject | ImageSubject
@@ -146,6 +198,16 @@ class Metric(ABC):
     extractor: ClassVar[str | None] = None
     """Name of the settings' field that names the feature extractor whose features of the images it reads, if any. The pipeline
     extracts them once per set of images and extractor."""
+
+    distance: ClassVar[bool] = False
+    """Of a metric of images: whether it is a distance to the reference. Reconstructions are then measured twice: beside the
+    reference, as samples are, and, in columns with an ``r`` before their names, beside the images that they reconstruct."""
+
+    looks_for_copies: ClassVar[bool] = False
+    """Of a metric of images with an extractor: whether it also reads features of the training and of the evaluated split."""
+
+    needs_labels: ClassVar[bool] = False
+    """Of a metric of images: whether it reads their labels, so that a dataset without classes is refused."""
 
     symmetric: ClassVar[bool | None] = None
     """Of a metric of images: whether it stays the same where images and reference change places, which the conformance kit then
@@ -168,6 +230,15 @@ class Metric(ABC):
             info: The dataset.
             samples: How many images will be measured.
             reference: How many images the reference split has.
+        """
+        return None
+
+    def prior_refusal(self, space: CodeSpace, windows: Windows | None) -> str | None:
+        """Of a metric of priors: why it cannot be computed of such codes, known before anything runs; ``None`` where it can.
+
+        Args:
+            space: The codes of an image.
+            windows: Those that the prior models in their place; ``None`` for one of whole images.
         """
         return None
 

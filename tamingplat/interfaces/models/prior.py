@@ -47,6 +47,14 @@ class PriorState(ABC):
     def cat(cls, states: Sequence[Self]) -> Self:
         """The rows of several states, which may have visited different numbers of positions, as one batch."""
 
+    def blank(self, rows: int) -> Self | None:
+        """So many rows of which nothing is known, neither codes nor condition, to be joined with others by ``cat``.
+
+        They let rows that begin anew and rows that go on be asked for in one call. ``None`` where that would save nothing,
+        because a call computes all rows anew as soon as one has to be.
+        """
+        return None
+
 
 class Prior(Trainable):
     """A distribution over codes given a condition. Trained on ``PriorBatch``; its total is the mean of ``nll``.

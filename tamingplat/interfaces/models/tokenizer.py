@@ -27,6 +27,13 @@ class Tokenizer(Trainable):
     fitted: ClassVar[bool] = False
     """Whether ``fit`` takes the place of training by gradients."""
 
+    tiles: ClassVar[bool] = False
+    """Whether it heeds ``tile``."""
+
+    tile: int | None = None
+    """Side in pixels of the squares in which images larger than that are encoded and decoded, so that memory for one square is
+    enough; ``None`` for whole images. Set when it was built. It changes rounding alone: statistics are of the whole image."""
+
     def __init__(self, config: Config, parts: Mapping[str, Any], *, image_size: tuple[int, int], channels: int) -> None:
         super().__init__()
 
