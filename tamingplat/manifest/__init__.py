@@ -10,6 +10,7 @@ from tamingplat.manifest.portable import PortableSettings, portable_settings
 from tamingplat.manifest.resolved import Cell, Manifest, ResolvedComponent, TokenizerCell, write_resolved
 from tamingplat.manifest.schema import MATRIX_KINDS, EvaluateSettings, RuntimeSettings
 from tamingplat.manifest.single import resolve_component
+from tamingplat.manifest.trackers import tracker_problems
 
 __all__ = [
     "MATRIX_KINDS",
@@ -31,6 +32,7 @@ __all__ = [
     "portable_settings",
     "resolve_component",
     "settings_identity",
+    "tracker_problems",
     "training_identity",
     "write_resolved",
 ]

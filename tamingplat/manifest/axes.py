@@ -17,7 +17,7 @@ from tamingplat.manifest.sentences import shown
 from tamingplat.registry import KeyPath, did_you_mean
 
 _TABLES = ("config", "train")
-_FIELDS = ("preset", "views")
+_FIELDS = ("preset", "views", "window")
 _EXAMPLE = 'write "prior.NAME.train.learning_rate" or the like'
 
 Assignment = Mapping[str, int | None]

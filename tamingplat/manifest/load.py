@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -77,6 +77,7 @@ def load_manifest(
     compare_with = tuple(_references(document, problems))
     unused = [block for block in blocks if block not in resolver.used]
     _look_at_the_rest(document, resolver, unused)
+    samplers = _samplers(document, resolver, blocks)
     problems.raise_if_any()
     assert head.value is not None and evaluate.value is not None and runtime.value is not None and executor is not None
     return Manifest(
@@ -92,6 +93,7 @@ def load_manifest(
         runtime=runtime.value,
         compare_with=compare_with,
         warnings=_unused(document, unused),
+        samplers=samplers,
     )
 
 
@@ -232,6 +234,14 @@ def _unused(document: Document, blocks: Sequence[BlockKey]) -> tuple[Problem, ..
     for block in blocks:
         warnings.add(document.locate(block), "is not used", "name it somewhere, or remove it")
     return warnings.problems
+
+
+def _samplers(document: Document, resolver: Resolver, blocks: Iterable[BlockKey]) -> Mapping[str, ResolvedComponent]:
+    """Every block of a sampler that nothing is wrong with, at the first value of its axes."""
+    first = {axis.name: 0 for axis in resolver.axes}
+    names = [name for kind, name in blocks if kind == "sampler"]
+    found = {name: resolver.component("sampler", name, document.locate(("sampler", name)), first) for name in names}
+    return MappingProxyType({name: sampler for name, sampler in found.items() if sampler is not None})
 
 
 def _look_at_the_rest(document: Document, resolver: Resolver, unused: Sequence[BlockKey]) -> None:

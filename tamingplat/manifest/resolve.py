@@ -20,7 +20,7 @@ from tamingplat.manifest.marked import MarkedPath, MarkedReference, change_marke
 from tamingplat.manifest.paths import format_path
 from tamingplat.manifest.problems import Location, ProblemCollector
 from tamingplat.manifest.resolved import ResolvedComponent
-from tamingplat.manifest.schema import BLOCKS, Block, DatasetBlock, TokenizerBlock, TrainedBlock
+from tamingplat.manifest.schema import BLOCKS, Block, DatasetBlock, PriorBlock, TokenizerBlock, TrainedBlock
 from tamingplat.manifest.subject import BlockKey, Chain, Outcome, Subject
 from tamingplat.manifest.train import training_settings
 from tamingplat.registry import KeyPath
@@ -272,9 +272,12 @@ class Resolver:
             artifact_absence=found.absence,
             views=own.views,
             encode_batch_size=own.encode_batch_size,
+            tile=own.tile,
+            window=block.window if isinstance(block, PriorBlock) else None,
             where=subject.location.text,
             expected=block.expected if isinstance(block, DatasetBlock) else None,
             absent=tuple(absent),
+            tuning=block.tuning if isinstance(block, TrainedBlock) else None,
         )
         return Outcome(resolved, frozenset(axes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from tamingplat.interfaces import Component, Config, Kind, Problem, TrainingSettings
 from tamingplat.manifest.expected import ExpectedData
-from tamingplat.manifest.schema import MATRIX_KINDS, TOKENIZER_KINDS, EvaluateSettings, RuntimeSettings
+from tamingplat.manifest.schema import MATRIX_KINDS, TOKENIZER_KINDS, EvaluateSettings, RuntimeSettings, TuningSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +30,12 @@ class ResolvedComponent:
         artifact_absence: Why there is no such artifact yet; empty where there is.
         views: Versions of each training image that a tokenizer encodes; all but the first are augmented.
         encode_batch_size: Images that a tokenizer encodes together.
+        tile: Side in pixels of the squares in which a tokenizer encodes and decodes larger images; ``None`` for whole images.
+        window: Rows and columns of codes that a prior models, where it is one of windows.
         where: Its place in the manifest, for messages.
         expected: What a dataset's data are said to be, where the manifest says it.
         absent: The files and folders in the settings of such a dataset that do not exist.
+        tuning: How much was tried before it got its settings, where its block says so.
     """
 
     label: str
@@ -43,10 +46,13 @@ class ResolvedComponent:
     artifact: str | None = None
     views: int = 1
     encode_batch_size: int = 64
+    tile: int | None = None
+    window: tuple[int, int] | None = None
     where: str = ""
     expected: ExpectedData | None = None
     absent: tuple[Path, ...] = ()
     artifact_absence: str = ""
+    tuning: TuningSettings | None = None
 
     @property
     def kind(self) -> Kind:
@@ -74,8 +80,13 @@ class ResolvedComponent:
             settings["artifact"] = self.artifact
         if self.expected is not None:
             settings["expected"] = self.expected.model_dump(mode="json")
+        if self.window is not None:
+            settings["window"] = list(self.window)
+        if self.tuning is not None:
+            settings["tuning"] = self.tuning.model_dump(mode="json")
         if self.kind == "tokenizer":
             settings |= {"views": self.views, "encode_batch_size": self.encode_batch_size}
+            settings |= {} if self.tile is None else {"tile": self.tile}
         return settings
 
 
@@ -165,6 +176,7 @@ class Manifest:
         runtime: Where they run.
         compare_with: Tables of published figures, absolute.
         warnings: What is odd and stops nothing.
+        samplers: Every block of a sampler by its name, whether or not a cell has it: what images can be drawn with later.
     """
 
     path: Path
@@ -179,6 +191,7 @@ class Manifest:
     runtime: RuntimeSettings
     compare_with: tuple[Path, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    samplers: Mapping[str, ResolvedComponent] = field(default_factory=dict)
 
     @property
     def combinations(self) -> tuple[Cell | TokenizerCell, ...]:

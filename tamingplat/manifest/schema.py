@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,7 @@ SLUG = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Name = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0)]
 
@@ -92,10 +94,29 @@ class DatasetBlock(Block):
     )
 
 
-class TrainedBlock(Block):
-    """A block of a component that is trained."""
+class TuningSettings(Config):
+    """The table ``tuning`` of a block: how much was tried before it got its settings. It changes no result and no key."""
+
+    settings_tried: int = Field(
+        ge=1,
+        description="How many settings were tried, the block's own included, before these were taken. Further values of an axis "
+        "over the block come on top by themselves.",
+    )
+    note: str = Field("", description="What was tried, and on what data it was chosen.")
+
+
+class LearningBlock(Block):
+    """A block of a component that a stage can train."""
 
     train: dict[str, Any] = Field(default_factory=dict, description="Settings of its training, over the component's own.")
+
+
+class TrainedBlock(LearningBlock):
+    """A block of a component that is trained, or imported instead."""
+
+    tuning: TuningSettings | None = Field(
+        None, description="How much was tried before it got its settings: shown beside its results, and in no content key."
+    )
     artifact: Name | None = Field(None, description="An imported artifact to use instead of training one.")
 
 
@@ -106,6 +127,23 @@ class TokenizerBlock(TrainedBlock):
         1, ge=1, description="Versions of each training image that are encoded; all but the first are augmented."
     )
     encode_batch_size: Annotated[int, Runtime()] = Field(64, ge=1, description="Images that are encoded together.")
+    tile: Annotated[int | None, Runtime()] = Field(
+        None,
+        ge=16,
+        description="Side in pixels of the squares in which larger images are encoded and decoded, where memory is scarce; "
+        "none: whole images. Normalisation sees the whole image all the same, so that only rounding changes.",
+    )
+
+
+class PriorBlock(TrainedBlock):
+    """A block of a prior, which can be one of a window over larger images."""
+
+    window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = Field(
+        None,
+        description="Rows and columns of codes that the prior models, where images have more: it is trained on windows of the "
+        "encoded images at random places, measured on those that tile them, and sampled by sliding-window or wavefront. None "
+        "models whole images.",
+    )
 
 
 BLOCKS: Mapping[Kind, type[Block]] = MappingProxyType(
@@ -113,7 +151,8 @@ BLOCKS: Mapping[Kind, type[Block]] = MappingProxyType(
         **{kind: Block for kind in KINDS if kind not in _NO_BLOCKS},
         "dataset": DatasetBlock,
         "tokenizer": TokenizerBlock,
-        "prior": TrainedBlock,
+        "classifier": LearningBlock,
+        "prior": PriorBlock,
     }
 )
 """What may stand in a block of each kind."""
@@ -220,6 +259,22 @@ class RuntimeSettings(Config):
         "auto", description="auto, cpu, cuda, cuda:N or mps; auto takes an accelerator where there is one."
     )
     threads: Annotated[int, Runtime()] = Field(0, ge=0, description="Threads of computation on the CPU; 0 takes every core.")
+
+    trackers: Annotated[tuple[TrackerName, ...], Runtime()] = Field(
+        (), description="Trackers that are told curves, sample grids and the resolved manifest; none unless named."
+    )
+    tracker_directory: Annotated[Path | None, Runtime()] = Field(
+        None,
+        description="Where trackers write files, relative to the manifest; none is the folder trackers of the store.",
+    )
+
+    @field_validator("trackers")
+    @classmethod
+    def _each_once(cls, trackers: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
+        repeated = repeated_values(trackers)
+        if repeated:
+            raise ValueError(f"names {', '.join(map(str, repeated))} more than once")
+        return trackers
 
     @field_validator("device")
     @classmethod

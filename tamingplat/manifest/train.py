@@ -6,7 +6,7 @@ from tamingplat.interfaces import Component, TrainingSettings
 from tamingplat.manifest.checking import check
 from tamingplat.manifest.layers import Layers
 from tamingplat.manifest.problems import ProblemCollector
-from tamingplat.manifest.schema import Block, TrainedBlock
+from tamingplat.manifest.schema import Block, LearningBlock, TrainedBlock
 
 
 def training_settings(
@@ -22,15 +22,16 @@ def training_settings(
         layers: Where the block's values stand.
         problems: Where problems are noted.
     """
-    if not isinstance(block, TrainedBlock):
+    if not isinstance(block, LearningBlock):
         return True, None
     if block.train and component.training is None:
         problems.add(layers.locate(("train",)), f"{component.name} is not trained and takes no such settings", "remove it")
         return False, None
-    if block.train and block.artifact is not None:
+    artifact = block.artifact if isinstance(block, TrainedBlock) else None
+    if block.train and artifact is not None:
         problems.add(layers.locate(("train",)), "an imported artifact is not trained", "remove it, or artifact to train one")
         return False, None
-    if component.training is None or block.artifact is not None:
+    if component.training is None or artifact is not None:
         return True, None
     checked = check(TrainingSettings, {**component.training.model_dump(), **block.train}, "train")
     for fault in checked.faults:

@@ -188,7 +188,8 @@ ordering = ["raster"]
             "executor, matrix, axes, evaluate, runtime",
             "m.toml:5: tokeniser: unknown field of a manifest; did you mean tokenizer or tokenizer_seeds?",
             "m.toml:7: prior.gpt.confg: unknown field of a prior block; did you mean config?",
-            "m.toml:8: prior.gpt.views: unknown field of a prior block; its fields are use, preset, config, train, artifact",
+            "m.toml:8: prior.gpt.views: unknown field of a prior block; its fields are use, preset, config, train, tuning, artifact, "
+            "window",
             "m.toml:10: ordering.raster.artifact: unknown field of an ordering block; its fields are use, preset, config",
             "m.toml:12: evaluate.sample: unknown field of [evaluate]; did you mean samples?",
             "m.toml:14: runtime.thread: unknown field of [runtime]; did you mean threads?",
@@ -382,7 +383,7 @@ ordering = ["raster"]
             'm.toml:13: axes."sampler.ancestral.config.top_k": there is no block sampler.ancestral; '
             "write a table [sampler.ancestral], even an empty one",
             'm.toml:14: axes."prior.g.config": config of a prior block cannot be varied; '
-            "vary config.SETTING or train.SETTING or preset",
+            "vary config.SETTING or train.SETTING or preset or window",
             'm.toml:15: axes."sampler. .x": is not a dotted path; write "prior.NAME.train.learning_rate" or the like',
             'm.toml:16: axes."tokenizer.vq.config.downsampling"[1]: must be between 0 and 5, not 9',
             "m.toml:17: axes.tokenizer.vq.config.downsamplng: unknown field of vqgan; did you mean downsampling?",

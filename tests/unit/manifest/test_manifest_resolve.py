@@ -48,7 +48,13 @@ def test_the_smallest_manifest_has_every_default(load: Load) -> None:
         "split": "validation",
         "batch_size": 64,
     }
-    assert manifest.runtime.model_dump() == {"executor": "inline", "device": "auto", "threads": 0}
+    assert manifest.runtime.model_dump() == {
+        "executor": "inline",
+        "device": "auto",
+        "threads": 0,
+        "trackers": (),
+        "tracker_directory": None,
+    }
     assert cell.prior.train is not None and cell.prior.train.steps == 100
     assert cell.tokenizer.train is None and cell.tokenizer.views == 1
     assert manifest.compare_with == () and manifest.warnings == ()
