@@ -21,6 +21,7 @@ from tamingplat.engine.randomness import AddressedRandomness, preserved_random_s
 from tamingplat.engine.record import CurvePoint, TrainingRecord
 from tamingplat.engine.state import TrainingState, make_record
 from tamingplat.engine.terms import stack_terms, term_names
+from tamingplat.engine.tracking import TrackedRun
 from tamingplat.engine.validation import validation_terms
 from tamingplat.interfaces import TamingplatError, TrainingSettings
 from tamingplat.interfaces.models import Trainable
@@ -37,6 +38,7 @@ def train(
     report: Report,
     config: Mapping[str, Any] = MappingProxyType({}),
     stop: Callable[[], bool] = lambda: False,
+    track: TrackedRun | None = None,
 ) -> TrainingRecord:
     """Train a model, or continue a training that was interrupted.
 
@@ -59,12 +61,14 @@ def train(
         config: What is trained, for whoever reads a checkpoint's ``state.json``; JSON-able, and not read again.
         stop: Asked after every step whether to stop, beside SIGINT and SIGTERM. Several processes stop together, at the next
             step whose terms are logged.
+        track: Told every point of the curve that this call adds to it; by process 0 alone.
 
     Returns:
         The record, on every process that of process 0.
 
     Raises:
-        TamingplatError: The batch cannot be divided among the processes, or there are no training examples.
+        TamingplatError: The batch cannot be divided among the processes, or there are no training examples, or a tracker cannot
+            begin.
         TrainingDivergedError: A loss or a weight is not finite. No checkpoint with such weights is written.
         CheckpointMismatchError: ``work`` holds the checkpoint of another training.
         KeyboardInterrupt: It was asked to stop; a checkpoint of the last finished step is in ``work``.
@@ -78,6 +82,7 @@ def train(
     with preserved_random_state(accelerator.device), StopRequest(stop) as request:
         run = _Run(model, data, settings, accelerator, seed, work, report, config, request)
         try:
+            run.track(track)
             run.all_steps()
             return run.finish()
         finally:
@@ -115,6 +120,13 @@ class _Run:
         self.started = (self.state.step, self.state.clock.seconds)
         self.reported = self.started
         self.rate = 0.0
+        self.tracked: TrackedRun | None = None
+
+    def track(self, track: TrackedRun | None) -> None:
+        """Tell a tracker how far the run is, and every point of the curve from here on."""
+        if track is not None and self.accelerator.is_main_process:
+            track.begin(self.state.step)
+            self.tracked = track
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of a forward pass."""
@@ -251,6 +263,8 @@ class _Run:
     def _log(self, point: CurvePoint) -> None:
         """Everything that is logged passes here."""
         self.state.curve.add(point)
+        if self.tracked is not None:
+            self.tracked.point(point)
         if point.split == "train":
             self._tell("training")
 
