@@ -10,7 +10,7 @@ from tamingplat.stages.pictures import collect_pictures
 from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer, ReferenceRow
 from tamingplat.stages.planner import make_plan, planned_keys
 from tamingplat.stages.refusals import metric_problems, runtime_problems
-from tamingplat.stages.result_rows import Column, ResultRow, Results, join_results
+from tamingplat.stages.result_rows import Column, Instrument, ResultRow, Results, Tuning, join_results
 from tamingplat.stages.results import collect_results
 from tamingplat.stages.run import accelerator_of, run_stage, use_threads
 from tamingplat.stages.stage import Stage, StageContext
@@ -19,6 +19,7 @@ __all__ = [
     "Column",
     "ImportReport",
     "ImportRequest",
+    "Instrument",
     "Plan",
     "PlannedCell",
     "PlannedTokenizer",
@@ -31,6 +32,7 @@ __all__ = [
     "StageEstimate",
     "StoredArtifacts",
     "TrainingEstimator",
+    "Tuning",
     "accelerator_of",
     "collect_pictures",
     "collect_results",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 import torch
@@ -19,6 +20,7 @@ from tamingplat.interfaces.models import (
     Prior,
     Sampler,
     Tokenizer,
+    TrainedClassifier,
 )
 from tamingplat.interfaces.spaces import CodeSpace
 from tamingplat.manifest import ResolvedComponent, component_identity
@@ -28,6 +30,8 @@ from tamingplat.stages.shuffled import ShuffledDataset
 from tamingplat.store import canonical_json
 
 Built = TypeVar("Built")
+Trained = Mapping[str, Any]
+NOTHING_TRAINED: Trained = MappingProxyType({})
 
 
 class Builder:
@@ -60,13 +64,25 @@ class Builder:
             self._kept[name] = make()
         return cast(Built, self._kept[name])
 
-    def parts(self, resolved: ResolvedComponent) -> Mapping[str, Any]:
-        """What the component's settings refer to, built."""
-        return {field: self.plain(part) for field, part in resolved.parts.items()}
+    def parts(self, resolved: ResolvedComponent, trained: Trained = NOTHING_TRAINED, path: str = "") -> Mapping[str, Any]:
+        """What the component's settings refer to, built; ``trained`` and ``path`` as in ``plain``."""
+        return {field: self.plain(part, trained, f"{path}{field}") for field, part in resolved.parts.items()}
 
-    def plain(self, resolved: ResolvedComponent) -> Any:
-        """A component that is made of its settings and parts alone, kept."""
-        return self._keep(resolved, "", lambda: self.load_class(resolved)(resolved.config, self.parts(resolved)))
+    def plain(self, resolved: ResolvedComponent, trained: Trained = NOTHING_TRAINED, path: str = "") -> Any:
+        """A component that is made of its settings and parts alone; kept, where nothing that is trained is in it.
+
+        Args:
+            resolved: The component.
+            trained: The models that a stage trained, by their place in the settings of the whole that they are parts of.
+            path: The component's own place in these settings; empty for the whole itself.
+        """
+        if path in trained:
+            return trained[path]
+        inside = f"{path}." if path else ""
+        make = self.load_class(resolved)
+        if any(place.startswith(inside) for place in trained):
+            return make(resolved.config, self.parts(resolved, trained, inside))
+        return self._keep(resolved, "", lambda: make(resolved.config, self.parts(resolved)))
 
     def dataset(self, resolved: ResolvedComponent) -> Dataset:
         """The dataset, its splits in a fixed random order; an ``ExpectedDataset`` where its images are not here."""
@@ -86,17 +102,21 @@ class Builder:
     def ordering(self, resolved: ResolvedComponent) -> Ordering:
         return cast(Ordering, self.plain(resolved))
 
-    def sampler(self, resolved: ResolvedComponent) -> Sampler:
-        return cast(Sampler, self.plain(resolved))
+    def sampler(self, resolved: ResolvedComponent, trained: Trained = NOTHING_TRAINED) -> Sampler:
+        return cast(Sampler, self.plain(resolved, trained))
 
     def executor(self, resolved: ResolvedComponent) -> Executor:
         return cast(Executor, self.plain(resolved))
 
-    def metric(self, resolved: ResolvedComponent) -> Metric:
-        return cast(Metric, self.plain(resolved))
+    def metric(self, resolved: ResolvedComponent, trained: Trained = NOTHING_TRAINED) -> Metric:
+        return cast(Metric, self.plain(resolved, trained))
 
-    def extractor(self, resolved: ResolvedComponent) -> FeatureExtractor:
-        return cast(FeatureExtractor, self.plain(resolved))
+    def extractor(self, resolved: ResolvedComponent, trained: Trained = NOTHING_TRAINED) -> FeatureExtractor:
+        return cast(FeatureExtractor, self.plain(resolved, trained))
+
+    def classifier(self, resolved: ResolvedComponent, info: DatasetInfo) -> TrainedClassifier:
+        """A new classifier for a dataset, with random weights from torch's default generator."""
+        return cast(TrainedClassifier, self.load_class(resolved)(resolved.config, self.parts(resolved), info))
 
     def conditioner(
         self, resolved: ResolvedComponent, info: DatasetInfo, tokenizers: Mapping[str, Tokenizer], path: str = ""

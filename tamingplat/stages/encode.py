@@ -59,7 +59,8 @@ def _encode_split(
 class EncodeDataset(Stage):
     """Codes of every image of some splits: ``<split>.npy``, the smallest integers that fit, (n, views, N).
 
-    The training split has ``views`` views, the others view 0 alone.
+    The training split has ``views`` views, the others view 0 alone. The record tells the images' source, where the dataset
+    knows it.
     """
 
     builder: Builder
@@ -96,7 +97,9 @@ class EncodeDataset(Stage):
             views = self.views if split == "train" else 1
             size = self.tokenizer.tokenizer.encode_batch_size
             _encode_split(context, images, split, views, space.length, space.vocab_size, encode, size)
-        return {"grids": [list(grid) for grid in space.grids], "vocab_size": space.vocab_size, "views": self.views}
+        record = {"grids": [list(grid) for grid in space.grids], "vocab_size": space.vocab_size, "views": self.views}
+        source = dataset.source()
+        return record if source is None else {**record, "source": dict(source)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

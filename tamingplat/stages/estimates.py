@@ -18,6 +18,7 @@ from tamingplat.stages.build import Builder
 from tamingplat.stages.plan import Plan
 from tamingplat.stages.skeletons import without_memory
 from tamingplat.stages.stage import Stage
+from tamingplat.stages.train_classifier import TrainClassifier
 from tamingplat.stages.train_prior import TrainPrior
 from tamingplat.stages.train_tokenizer import TrainTokenizer
 from tamingplat.store import canonical_json
@@ -28,12 +29,12 @@ class StageEstimate:
     """What is known of a training before it begins.
 
     Attributes:
-        kind: What is trained: ``tokenizer`` or ``prior``.
+        kind: What is trained: ``tokenizer``, ``prior`` or ``classifier``.
         label: The component's label in the manifest.
         sizes: Number of elements of every parameter, by its name in the model.
         unused: How many of the parameters never train, because nothing that they could read is visited in time.
         phases: Number of parameters that each phase trains.
-        codes_per_image: N.
+        codes_per_image: N; 0 for a classifier, which sees none.
         images: Training images that are seen, each as often as it is seen; ``None`` for what is fitted.
         processes: How many share each batch.
         training: Operations and memory; ``None`` for what is fitted, and where they cannot be found out.
@@ -87,6 +88,10 @@ class TrainingEstimator:
             ordering = builder.identity(stage.ordering)
             spec = [builder.identity(stage.prior), stage.space.grids, stage.space.vocab_size, layout, ordering]
             return self._once(plan, stage, stage.prior.label, spec, lambda: _prior(stage))
+        if isinstance(stage, TrainClassifier):
+            info = builder.dataset(stage.dataset).info
+            spec = [builder.identity(stage.classifier), info.image_size, info.channels, info.label_names]
+            return self._once(plan, stage, stage.classifier.label, spec, lambda: _classifier(stage, info))
         return None
 
     def _once(self, plan: Plan, stage: Stage, label: str, spec: list[Any], describe: Callable[[], _Subject]) -> StageEstimate:
@@ -128,7 +133,7 @@ class _Subject:
     """What is trained.
 
     Attributes:
-        kind: ``tokenizer`` or ``prior``.
+        kind: ``tokenizer``, ``prior`` or ``classifier``.
         model: On the meta device.
         length: N.
         batch: A batch of as many images, on the meta device.
@@ -170,6 +175,17 @@ def _prior(stage: TrainPrior) -> _Subject:
         return PriorBatch(codes, condition, ordering.plan(stage.space, size, generator=torch.Generator().manual_seed(0)))
 
     return _Subject("prior", model, length, batch, model.unused_parameters(batch(1).plan))
+
+
+def _classifier(stage: TrainClassifier, info: DatasetInfo) -> _Subject:
+    with without_memory():
+        model = stage.build(stage.builder)
+
+    def batch(size: int) -> dict[str, torch.Tensor]:
+        images = torch.empty(size, info.channels, *info.image_size, device="meta")
+        return {"image": images, "label": torch.empty(size, dtype=torch.int64, device="meta")}
+
+    return _Subject("classifier", model, 0, batch)
 
 
 def _processes(plan: Plan) -> int:

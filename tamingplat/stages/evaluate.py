@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,41 +27,72 @@ from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
 from tamingplat.stages.encode import EncodeDataset, open_tokens
 from tamingplat.stages.features import FEATURES, ExtractFeatures, ImageSource, RealImages, open_images
-from tamingplat.stages.images import SplitImages
+from tamingplat.stages.images import SplitColumn, SplitImages, split_columns
+from tamingplat.stages.known_source import source_likelihoods
 from tamingplat.stages.prior_stage import PriorStage, load_prior, visit_plan
 from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.stages.tokenizer_stage import load_tokenizer
-from tamingplat.store import open_array
+from tamingplat.stages.trained_parts import TrainedParts, load_parts
+from tamingplat.stages.windowed import tiled
+from tamingplat.store import create_array, open_array
+
+PER_IMAGE = "per_image.npy"
+"""float64 (k, n): the values per image of those measurements that are means over images."""
+
+VERSION = 2
+"""Of every evaluation stage: 2 since records tell values per image, standard errors and whether a measurement ranks."""
 
 
-def measure(metric: Metric, label: str, subject: Subject) -> dict[str, Any]:
-    """Run a metric; the record of its measurements.
+def measure(metric: Metric, label: str, subject: Subject, directory: Path, prefix: str = "") -> dict[str, Any]:
+    """Run a metric; the record of its measurements, with ``prefix`` before their names. Values per image go into ``directory``.
+
+    Every item of ``measurements`` has the fields of ``Measurement`` except ``values``, and ``per_image``, the row of
+    ``per_image.npy`` that holds them, or ``None``. The file is only there where some measurement has values.
 
     Raises:
         TamingplatError: A number is not finite.
     """
     started = time.perf_counter()
-    measurements: Sequence[Measurement] = metric.run(subject)
-    wrong = [f"{item.name} = {item.value}" for item in measurements if not math.isfinite(item.value)]
+    measurements: Sequence[Measurement] = [replace(item, name=prefix + item.name) for item in metric.run(subject)]
+    seconds = time.perf_counter() - started
+    wrong = [f"{item.name} = {number}" for item in measurements for number in _numbers(item) if not math.isfinite(number)]
+    for item in measurements:
+        if item.values is not None and (broken := np.flatnonzero(~np.isfinite(item.values))).size:
+            wrong.append(f"{item.name} of image {broken[0]} = {item.values[broken[0]]}")
     if wrong:
         raise TamingplatError(f"{label}: not a finite number: {', '.join(wrong)}; the result is not recorded")
-    return {
-        "measurements": [asdict(measurement) for measurement in measurements],
-        "seconds": time.perf_counter() - started,
-    }
+    rows = [item.values for item in measurements if item.values is not None]
+    assert all(row.ndim == 1 and row.shape == rows[0].shape for row in rows), f"{label}: values of different images"
+    if rows:
+        values = np.stack(rows).astype(np.float64)
+        create_array(directory / PER_IMAGE, values.shape, np.float64)[...] = values
+    numbers = iter(range(len(rows)))
+    items = [_item(item, None if item.values is None else next(numbers)) for item in measurements]
+    return {"measurements": items, "seconds": seconds}
+
+
+def _numbers(item: Measurement) -> list[float]:
+    return [item.value] if item.standard_error is None else [item.value, item.standard_error]
+
+
+def _item(item: Measurement, row: int | None) -> dict[str, Any]:
+    """A measurement for a record, with the row of its values per image."""
+    return {name: value for name, value in vars(item).items() if name != "values"} | {"per_image": row}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvaluateTokenizer(Stage):
-    """A metric of a tokenizer on a split, view 0."""
+    """A metric of a tokenizer on a split, view 0; ``parts`` are the stages of the metric's trained parts."""
 
     builder: Builder
     metric: ResolvedComponent
     codes: EncodeDataset
     split: str
+    parts: TrainedParts = ()
 
     kind = "evaluate"
+    version: ClassVar[int] = VERSION
 
     @property
     def label(self) -> str:
@@ -68,7 +100,7 @@ class EvaluateTokenizer(Stage):
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return (self.codes,)
+        return (self.codes, *(stage for _, stage in self.parts))
 
     def identity(self) -> dict[str, Any]:
         return {"metric": self.builder.identity(self.metric), "split": self.split}
@@ -86,19 +118,27 @@ class EvaluateTokenizer(Stage):
             batch_size=context.batch_size,
         )
         with torch.inference_mode():
-            return measure(context.builder.metric(self.metric), self.label, subject)
+            metric = context.builder.metric(self.metric, load_parts(self.parts, context))
+            return measure(metric, self.label, subject, context.directory)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvaluatePrior(Stage):
-    """A metric of a prior on the encoded training and validation splits, view 0."""
+    """A metric of a prior on the encoded training and validation splits, view 0.
+
+    Attributes:
+        split: The evaluated one, which takes the validation split's place.
+        parts: The stages of the metric's trained parts.
+    """
 
     builder: Builder
     metric: ResolvedComponent
     prior: PriorStage
     split: str
+    parts: TrainedParts = ()
 
     kind = "evaluate"
+    version: ClassVar[int] = VERSION
 
     @property
     def label(self) -> str:
@@ -106,7 +146,7 @@ class EvaluatePrior(Stage):
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return (self.prior, *self.prior.measured_with)
+        return (self.prior, *self.prior.measured_with, *(stage for _, stage in self.parts))
 
     def identity(self) -> dict[str, Any]:
         return {"metric": self.builder.identity(self.metric), "split": self.split}
@@ -115,14 +155,24 @@ class EvaluatePrior(Stage):
         stage = self.prior
         ordering = context.builder.ordering(stage.ordering)
 
+        windows = stage.windows
+
         def tokens(split: str) -> TokenSplit:
             codes = open_tokens(context, stage.codes, split)[:, 0]
+            condition = np.empty((len(codes), 0), dtype=np.uint8)
             if stage.conditions:
-                return TokenSplit(codes, open_tokens(context, stage.conditions, split)[:, 0])
-            return TokenSplit(codes, np.empty((len(codes), 0), dtype=np.uint8))
+                condition = open_tokens(context, stage.conditions, split)[:, 0]
+            if windows is None:
+                return TokenSplit(codes, condition)
+            return TokenSplit(tiled(codes, windows.codes, windows), tiled(condition, windows.condition, windows))
 
         def plan(indices: Sequence[int]) -> VisitPlan:
             return visit_plan(ordering, stage.space, indices, seed=stage.seed).to(context.device)
+
+        def images(split: str) -> SplitImages:
+            dataset = context.builder.dataset(stage.codes.dataset)
+            name = {"train": "train", "validation": self.split}[split]
+            return SplitImages(dataset, name, dataset.info.splits[name])
 
         subject = PriorSubject(
             prior=load_prior(stage, context),
@@ -132,14 +182,33 @@ class EvaluatePrior(Stage):
             splits={"train": tokens("train"), "validation": tokens(self.split)},
             device=context.device,
             batch_size=context.batch_size,
+            tokenizer=None if windows else lambda: load_tokenizer(stage.codes.tokenizer, context),
+            images=None if windows else images,
+            windows=windows,
+            source=source_likelihoods(stage, self.split, context),
         )
         with torch.inference_mode():
-            return measure(context.builder.metric(self.metric), self.label, subject)
+            metric = context.builder.metric(self.metric, load_parts(self.parts, context))
+            record = measure(metric, self.label, subject, context.directory)
+        if subject.source is not None and subject.source.refusal:
+            record["notes"] = [f"not compared with the source's known probabilities: {subject.source.refusal}"]
+        return record
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvaluateImages(Stage):
-    """A metric of a set of images beside the reference split of its dataset."""
+    """A metric of a set of images beside reference images of its dataset.
+
+    Attributes:
+        source: What is measured.
+        reference: What it is compared with: the reference split or, where ``of_originals``, what ``source`` reconstructs.
+        features: Of ``source``, for a metric that names an extractor; as are the others.
+        reference_features: Of ``reference``.
+        training_features: Of the training split, for a metric that looks for copies.
+        held_out_features: Of the evaluated split, for the same.
+        of_originals: Whether reconstructions are compared with their originals; measurements then have an r before their names.
+        parts: The stages of the metric's trained parts.
+    """
 
     builder: Builder
     metric: ResolvedComponent
@@ -147,21 +216,28 @@ class EvaluateImages(Stage):
     reference: RealImages
     features: ExtractFeatures | None
     reference_features: ExtractFeatures | None
+    training_features: ExtractFeatures | None = None
+    held_out_features: ExtractFeatures | None = None
+    of_originals: bool = False
+    parts: TrainedParts = ()
 
     kind = "evaluate"
+    version: ClassVar[int] = VERSION
 
     @property
     def label(self) -> str:
-        return f"{self.metric.label} of {self.source.label.removeprefix('train ')}"
+        label = f"{self.metric.label} of {self.source.label.removeprefix('train ')}"
+        return f"{label} beside the originals" if self.of_originals else label
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
         source = () if isinstance(self.source, RealImages) else (self.source,)
-        features = (self.features, self.reference_features)
-        return (*source, *(stage for stage in features if stage is not None))
+        features = (self.features, self.reference_features, self.training_features, self.held_out_features)
+        parts = (stage for _, stage in self.parts)
+        return (*source, *(stage for stage in features if stage is not None), *parts)
 
     def identity(self) -> dict[str, Any]:
-        identity: dict[str, Any] = {"metric": self.builder.identity(self.metric)}
+        identity: dict[str, Any] = {"metric": self.builder.identity(self.metric), "of_originals": self.of_originals}
         for name, source in (("source", self.source), ("reference", self.reference)):
             if isinstance(source, RealImages):
                 dataset = self.builder.identity(source.dataset)
@@ -182,9 +258,21 @@ class EvaluateImages(Stage):
             reference=self.reference.split,
             reference_images=reference,
             device=context.device,
+            training_features=features(self.training_features),
+            held_out_features=features(self.held_out_features),
+            conditions=lambda: self._conditions(context),
+            reference_conditions=lambda: split_columns(reference.dataset, reference.split, reference.count),
         )
         with torch.inference_mode():
-            return measure(context.builder.metric(self.metric), self.label, subject)
+            prefix = "r" if self.of_originals else ""
+            metric = context.builder.metric(self.metric, load_parts(self.parts, context))
+            return measure(metric, self.label, subject, context.directory, prefix)
+
+    def _conditions(self, context: StageContext) -> dict[str, SplitColumn]:
+        """The columns of the examples that the images belong to."""
+        source = self.source
+        split = source.reference if isinstance(source, SampleImages) else source.split
+        return split_columns(context.builder.dataset(self.reference.dataset), split, source.count)
 
     def _labels(self, context: StageContext) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Labels of the images: of the conditions for conditional samples, of the originals for reconstructions."""

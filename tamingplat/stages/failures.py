@@ -8,6 +8,7 @@ import time
 import traceback
 from pathlib import Path
 
+from tamingplat.engine import out_of_memory
 from tamingplat.interfaces import TamingplatError
 from tamingplat.store import Store
 
@@ -20,7 +21,7 @@ def describe(error: BaseException) -> str:
     """One line for a person: the message alone where a user can mend it, with the type where it is a fault of ours."""
     if isinstance(error, TamingplatError):
         return str(error)
-    return f"{type(error).__name__}: {error}"
+    return out_of_memory(error) or f"{type(error).__name__}: {error}"
 
 
 def record_failure(store: Store, key: str, label: str, error: BaseException) -> None:

@@ -18,6 +18,7 @@ from tamingplat.stages.build import Builder
 from tamingplat.stages.images import SplitImages
 from tamingplat.stages.sample import IMAGES, Reconstruct, SampleImages
 from tamingplat.stages.stage import Stage, StageContext
+from tamingplat.stages.trained_parts import TrainedParts, load_parts
 from tamingplat.store import create_array, open_array
 
 FEATURES = "features.npy"
@@ -50,11 +51,18 @@ def open_images(source: ImageSource, context: StageContext) -> ImageArray:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExtractFeatures(Stage):
-    """Features of a set of images: ``features.npy``, float32 (n, D)."""
+    """Features of a set of images: ``features.npy``, float32 (n, D).
+
+    Attributes:
+        source: Which images.
+        extractor: What extracts them.
+        parts: The stages of the extractor's trained parts.
+    """
 
     builder: Builder
     source: ImageSource
     extractor: ResolvedComponent
+    parts: TrainedParts = ()
 
     kind = "features"
     trains: ClassVar[bool] = True
@@ -65,7 +73,8 @@ class ExtractFeatures(Stage):
 
     @property
     def inputs(self) -> tuple[Stage, ...]:
-        return () if isinstance(self.source, RealImages) else (self.source,)
+        source = () if isinstance(self.source, RealImages) else (self.source,)
+        return (*source, *(stage for _, stage in self.parts))
 
     def identity(self) -> dict[str, Any]:
         identity: dict[str, Any] = {"extractor": self.builder.identity(self.extractor)}
@@ -76,7 +85,7 @@ class ExtractFeatures(Stage):
 
     def run(self, context: StageContext) -> dict[str, Any]:
         images = open_images(self.source, context)
-        extractor = context.builder.extractor(self.extractor)
+        extractor = context.builder.extractor(self.extractor, load_parts(self.parts, context))
         path = context.directory / FEATURES
         if context.is_main:
             create_array(path, (len(images), extractor.dimensions), np.dtype(np.float32))

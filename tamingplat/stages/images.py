@@ -5,6 +5,7 @@ Shape letters: B batch, C/H/W image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,32 @@ class SplitImages:
         return np.array([int(self.dataset.read(self.split, index)["label"]) for index in range(self.count)], dtype=np.int64)
 
 
-def read_columns(dataset: Dataset, split: str, indices: range, view: int) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class SplitColumn:
+    """A column of the first examples of a split, view 0, read when sliced; row i is example i mod ``repeat``."""
+
+    dataset: Dataset
+    split: str
+    column: str
+    count: int
+    repeat: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        indices = range(*rows.indices(self.count))
+        dataset = self.dataset.only((self.column,))
+        return np.stack([dataset.read(self.split, index % self.repeat)[self.column] for index in indices])
+
+
+def split_columns(dataset: Dataset, split: str, count: int) -> dict[str, SplitColumn]:
+    """All columns of examples 0 to ``count`` − 1 of a split, counted from the first again after its last."""
+    repeat = dataset.info.splits[split]
+    return {name: SplitColumn(dataset, split, name, count, repeat) for name in dataset.info.columns}
+
+
+def read_columns(dataset: Dataset, split: str, indices: Sequence[int], view: int) -> dict[str, Tensor]:
     """Examples of a split as one batch of CPU tensors by column."""
     examples = [dataset.read(split, index, view) for index in indices]
     columns: dict[str, Tensor] = {}

@@ -20,6 +20,7 @@ from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.sample import Reconstruct, SampleImages
 from tamingplat.stages.stage import Stage
 from tamingplat.stages.tokenizer_stage import TokenizerStage
+from tamingplat.stages.train_classifier import TrainClassifier
 from tamingplat.stages.train_prior import TrainPrior
 from tamingplat.stages.train_tokenizer import TrainTokenizer
 from tamingplat.store import Store
@@ -169,6 +170,8 @@ class Plan:
                 pairs.append((stage.tokenizer, stage.settings))
             if isinstance(stage, TrainPrior):
                 pairs.append((stage.prior, stage.settings))
+            if isinstance(stage, TrainClassifier):
+                pairs.append((stage.classifier, stage.settings))
         return pairs
 
     def missing(self, store: Store) -> list[Stage]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from tamingplat.interfaces import ConditionLayout, DatasetInfo, Problem, TamingplatError
 from tamingplat.manifest import Cell, ResolvedComponent
 from tamingplat.stages.condition_parts import (
@@ -25,11 +27,15 @@ class PlannedCondition:
         conditioner: What makes it.
         layout: Its parts; empty without a condition, and where it is refused.
         tokenizers: The stages of its own tokenizers.
+        dropout: Share of training examples that have the absent condition instead.
+        class_tokens: The token of each of the dataset's classes, int64 (L,), where it names the class.
     """
 
     conditioner: ResolvedComponent
     layout: ConditionLayout = ()
     tokenizers: ConditionTokenizers = ()
+    class_tokens: Tensor | None = None
+    dropout: float = 0.0
 
     def encoded(self, models: ModelPlanner, cell: Cell, splits: tuple[str, ...], views: int) -> EncodeConditions | None:
         """The stage that encodes it for some splits; ``None`` without a condition."""
@@ -47,14 +53,18 @@ def plan_condition(models: ModelPlanner, cell: Cell, info: DatasetInfo, refusals
             problems.append(refuse(part, reason))
     tokenizers = [] if problems else list(_tokenizers(models, cell, info, problems))
     layout: ConditionLayout = ()
+    class_tokens, dropout = None, 0.0
     if not problems:
         try:
             built = conditioner_without_weights(builder, conditioner, info, tuple(tokenizers))
             layout = built.layout(info.image_size)
+            class_tokens, dropout = built.class_tokens(), built.dropout
         except TamingplatError as error:
             problems.append(refuse(conditioner, str(error)))
     refusals += problems
-    return PlannedCondition(conditioner, layout, tuple(tokenizers)) if not problems else PlannedCondition(conditioner)
+    if problems:
+        return PlannedCondition(conditioner)
+    return PlannedCondition(conditioner, layout, tuple(tokenizers), class_tokens, dropout)
 
 
 def _tokenizers(models: ModelPlanner, cell: Cell, info: DatasetInfo, problems: list[Problem]) -> ConditionTokenizers:

@@ -15,6 +15,7 @@ from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.refusals import metric_refusals
 from tamingplat.stages.sample import Reconstruct, SampleImages
 from tamingplat.stages.tokenizer_stage import TokenizerStage
+from tamingplat.stages.trained_parts import PartPlanner
 
 
 @dataclass
@@ -24,11 +25,13 @@ class EvaluationPlanner:
     Attributes:
         manifest: The request.
         builder: Makes components.
+        parts: Makes the stages of what metrics and extractors refer to and a stage trains.
         notes: What was left out of the reference rows, and why.
     """
 
     manifest: Manifest
     builder: Builder
+    parts: PartPlanner
     notes: list[str] = field(default_factory=list)
 
     def of_cell(
@@ -39,9 +42,9 @@ class EvaluationPlanner:
         for metric in self.manifest.metrics:
             match self.builder.load_class(metric).measures:
                 case "tokenizer":
-                    yield EvaluateTokenizer(self.builder, metric, codes, split)
+                    yield EvaluateTokenizer(self.builder, metric, codes, split, self.parts.of(metric, dataset))
                 case "prior":
-                    yield EvaluatePrior(self.builder, metric, prior, split)
+                    yield EvaluatePrior(self.builder, metric, prior, split, self.parts.of(metric, dataset))
                 case "images":
                     yield self._of_images(metric, samples, dataset)
 
@@ -55,21 +58,52 @@ class EvaluationPlanner:
             measures = self.builder.load_class(metric).measures
             assert measures != "prior", f"{metric.label} is an error of the manifest"
             if measures == "tokenizer":
-                evaluations.append(EvaluateTokenizer(self.builder, metric, codes, split))
+                evaluations.append(EvaluateTokenizer(self.builder, metric, codes, split, self.parts.of(metric, dataset)))
             else:
-                evaluations.append(self._of_images(metric, images, dataset))
+                evaluations.extend(self._of_reconstructions(metric, images, dataset))
         return ReferenceRow(images, tuple(evaluations))
 
-    def _of_images(self, metric: ResolvedComponent, source: ImageSource, dataset: ResolvedComponent) -> EvaluateImages:
-        split = self.manifest.evaluate.reference
-        reference = RealImages(self.builder, dataset, split, self.builder.dataset(dataset).info.splits[split])
-        name = self.builder.load_class(metric).extractor
-        features = reference_features = None
-        if name is not None:
-            extractor = metric.parts[name]
-            features = ExtractFeatures(self.builder, source, extractor)
-            reference_features = ExtractFeatures(self.builder, reference, extractor)
-        return EvaluateImages(self.builder, metric, source, reference, features, reference_features)
+    def _split(self, dataset: ResolvedComponent, name: str) -> RealImages:
+        """All images of a split."""
+        return RealImages(self.builder, dataset, name, self.builder.dataset(dataset).info.splits[name])
+
+    def _of_images(
+        self,
+        metric: ResolvedComponent,
+        source: ImageSource,
+        dataset: ResolvedComponent,
+        originals: RealImages | None = None,
+    ) -> EvaluateImages:
+        """A metric of images beside the reference split, or beside the originals of reconstructions."""
+        evaluate, metric_class = self.manifest.evaluate, self.builder.load_class(metric)
+        reference = originals or self._split(dataset, evaluate.reference)
+
+        def features(images: ImageSource, wanted: bool = True) -> ExtractFeatures | None:
+            if metric_class.extractor is None or not wanted:
+                return None
+            extractor = metric.parts[metric_class.extractor]
+            return ExtractFeatures(self.builder, images, extractor, self.parts.of(extractor, dataset))
+
+        return EvaluateImages(
+            self.builder,
+            metric,
+            source,
+            reference,
+            features(source),
+            features(reference),
+            training_features=features(self._split(dataset, "train"), metric_class.looks_for_copies),
+            held_out_features=features(self._split(dataset, evaluate.split), metric_class.looks_for_copies),
+            of_originals=originals is not None,
+            parts=self.parts.of(metric, dataset),
+        )
+
+    def _of_reconstructions(
+        self, metric: ResolvedComponent, images: Reconstruct, dataset: ResolvedComponent
+    ) -> Iterator[EvaluateImages]:
+        """A metric of reconstructions beside the reference split and, of a distance, also beside the originals."""
+        yield self._of_images(metric, images, dataset)
+        if self.builder.load_class(metric).distance:
+            yield self._of_images(metric, images, dataset, RealImages(self.builder, dataset, images.split, images.count))
 
     def references(self, cells: Sequence[PlannedCell]) -> Iterator[ReferenceRow]:
         """Rows ``real`` and ``reconstruction`` beside cells, at as many images as are sampled or as the split has."""
@@ -85,7 +119,7 @@ class EvaluationPlanner:
                 reconstructed.add((tokenizer.key, id(dataset)))
                 images = self._reconstruct(dataset, tokenizer)
                 of_tokenizer = [stage for stage in planned.evaluations if isinstance(stage, EvaluateTokenizer)]
-                of_images = [self._of_images(metric, images, dataset) for metric in metrics]
+                of_images = [stage for metric in metrics for stage in self._of_reconstructions(metric, images, dataset)]
                 yield ReferenceRow(images, (*of_tokenizer, *of_images))
 
     def real(self, datasets: Iterable[ResolvedComponent]) -> Iterator[ReferenceRow]:
@@ -117,7 +151,10 @@ class EvaluationPlanner:
                 "are in a column of their own and no floor of the samples'"
             )
         for metric in metrics:
-            if reasons := list(metric_refusals(self.builder, [metric], info, samples=count, reference=evaluate.reference)):
+            asked = metric_refusals(
+                self.builder, [metric], info, samples=count, reference=evaluate.reference, split=evaluate.split
+            )
+            if reasons := list(asked):
                 self.notes.append(f"{rows}: {reasons[0].what}")
             else:
                 yield metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, MapsInfo, TamingplatError
+from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, MapsInfo, TamingplatError, Windows
 from tamingplat.manifest import Cell, ResolvedComponent, resolve_component
 from tamingplat.registry import Registry
 from tamingplat.stages.absent import unknown_content
@@ -63,8 +63,11 @@ class ImportPlanner:
         conditions: EncodeConditions | None,
         space: CodeSpace,
         layout: ConditionLayout,
+        windows: Windows | None = None,
     ) -> ImportedPrior:
         """The stage of an imported prior, which is to be used with these codes and conditions.
+
+        Space and layout are those of one of the ``windows``, where there are any.
 
         Raises:
             RefusedError: It cannot be used with them; every reason.
@@ -99,6 +102,7 @@ class ImportPlanner:
             seed=cell.seed,
             space=origin.space,
             layout=origin.layout,
+            windows=windows,
             origin=origin,
         )
         if not resolved.artifact_absence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, MapsInfo, Problem, TamingplatError
+from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, MapsInfo, Problem, TamingplatError, Windows
 from tamingplat.interfaces.models import Tokenizer
 from tamingplat.manifest import Cell, Manifest, ResolvedComponent, TokenizerCell
 from tamingplat.stages.build import Builder
@@ -64,6 +64,9 @@ class ModelPlanner:
         if resolved.train is None and not tokenizer_class.fitted:
             refusals.append(refuse(resolved, _NOT_TRAINED))
             return None
+        if resolved.tile is not None and not tokenizer_class.tiles:
+            refusals.append(refuse(resolved, "works on whole images and knows no tiles; remove tile"))
+            return None
         split = self.manifest.evaluate.split
         stage = TrainTokenizer(builder, resolved, cell.tokenizer_seed, cell.dataset, split, resolved.train, conditioner)
         if stage.key not in self._tokenizers:
@@ -90,10 +93,14 @@ class ModelPlanner:
         space: CodeSpace,
         layout: ConditionLayout,
         refusals: list[Problem],
+        windows: Windows | None = None,
     ) -> PriorStage | None:
-        """The stage of a cell's prior, for one that ``check_prior`` let pass; ``None`` with the reason among ``refusals``."""
+        """The stage of a cell's prior, for one that ``check_prior`` let pass; ``None`` with the reason among ``refusals``.
+
+        Space and layout are those of the prior, of one of the ``windows`` where there are any.
+        """
         if cell.prior.artifact is not None:
-            return self._imported_prior(cell, codes, conditions, space, layout, refusals)
+            return self._imported_prior(cell, codes, conditions, space, layout, refusals, windows)
         assert cell.prior.train is not None, cell.prior.label
         stage = TrainPrior(
             builder=self.builder,
@@ -107,6 +114,7 @@ class ModelPlanner:
             settings=cell.prior.train,
             space=space,
             layout=layout,
+            windows=windows,
         )
         if stage.key not in self.parameters:
             try:
@@ -141,9 +149,10 @@ class ModelPlanner:
         space: CodeSpace,
         layout: ConditionLayout,
         refusals: list[Problem],
+        windows: Windows | None,
     ) -> PriorStage | None:
         try:
-            stage = self.imports.prior(cell, codes, conditions, space, layout)
+            stage = self.imports.prior(cell, codes, conditions, space, layout, windows)
             if stage.key not in self.parameters:
                 with without_memory():
                     skeleton = stage.build(self.builder)

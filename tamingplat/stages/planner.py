@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from tamingplat.interfaces import Problem, ProblemsError
+from tamingplat.interfaces import CodeSpace, Problem, ProblemsError
+from tamingplat.interfaces.models import PriorScope
 from tamingplat.manifest import Cell, Manifest, TokenizerCell
 from tamingplat.registry import Registry
 from tamingplat.stages.build import Builder
 from tamingplat.stages.check_dataset import CheckDataset
 from tamingplat.stages.encode import EncodeDataset
 from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer
-from tamingplat.stages.planned_conditions import plan_condition
+from tamingplat.stages.planned_conditions import PlannedCondition, plan_condition
 from tamingplat.stages.planned_evaluations import EvaluationPlanner
 from tamingplat.stages.planned_imports import ImportPlanner
 from tamingplat.stages.planned_models import ModelPlanner
@@ -23,9 +24,14 @@ from tamingplat.stages.refusals import (
     manifest_problems,
     metric_problems,
     metric_refusals,
+    planned_windows,
+    prior_metric_refusals,
 )
 from tamingplat.stages.sample import SampleImages
+from tamingplat.stages.sampled_classes import planned_classes
+from tamingplat.stages.sampler_refusals import class_refusals
 from tamingplat.stages.stage import Stage
+from tamingplat.stages.trained_parts import PartPlanner, sampler_without_weights
 from tamingplat.store import Store
 
 
@@ -38,12 +44,9 @@ def make_plan(manifest: Manifest, registry: Registry, store: Store) -> Plan:
     """
     problems = tuple(metric_problems(manifest, registry))
     builder = Builder(registry, store.fingerprint)
-    return _Planner(
-        manifest,
-        builder,
-        ModelPlanner(manifest, builder, ImportPlanner(builder, registry, store)),
-        EvaluationPlanner(manifest, builder),
-    ).plan(problems)
+    models = ModelPlanner(manifest, builder, ImportPlanner(builder, registry, store))
+    parts = PartPlanner(builder, manifest.evaluate.split, models.parameters)
+    return _Planner(manifest, builder, models, EvaluationPlanner(manifest, builder, parts), parts).plan(problems)
 
 
 def planned_keys(manifest: Manifest, registry: Registry, store: Store) -> set[str]:
@@ -65,6 +68,7 @@ class _Planner:
     builder: Builder
     models: ModelPlanner
     evaluations: EvaluationPlanner
+    parts: PartPlanner
     stages: dict[str, Stage] = field(default_factory=dict)
 
     def plan(self, problems: Sequence[Problem]) -> Plan:
@@ -119,31 +123,60 @@ class _Planner:
         refusals: list[Problem] = []
 
         tokenized = self.models.tokenizer(cell, info, refusals)
+        before = len(refusals)
         condition = plan_condition(self.models, cell, info, refusals)
+        scoped = len(refusals) == before
         layout = condition.layout
         if tokenized is None:
             return PlannedCell(cell, tuple(refusals))
         tokenizer, space = tokenized
-        refusals += cell_refusals(builder, cell, space, layout)
+        before = len(refusals)
+        windows = planned_windows(cell, space, layout, refusals)
+        scoped = scoped and len(refusals) == before
+        scope = PriorScope(space, layout, condition.dropout > 0)
+        if windows is not None:
+            scope = replace(scope, space=windows.window_space, layout=windows.window_layout)
+        refusals += cell_refusals(builder, cell, space, layout, scope, scoped=scoped)
         metrics = self.manifest.metrics
-        refusals += metric_refusals(builder, metrics, info, samples=evaluate.sampled, reference=evaluate.reference)
+        refusals += metric_refusals(
+            builder, metrics, info, samples=evaluate.sampled, reference=evaluate.reference, split=evaluate.split
+        )
         self.models.check_prior(cell, refusals)
+        if not refusals:
+            refusals += prior_metric_refusals(builder, metrics, info, space, windows)
+        if not refusals:
+            refusals += self._class_refusals(cell, space, condition)
         if refusals:
             return PlannedCell(cell, tuple(refusals))
 
         # The reference split stays out of the prior's inputs, so that choosing another one retrains nothing.
-        splits = ("train", evaluate.split)
+        splits = tuple(dict.fromkeys(("train", evaluate.split)))
         codes = EncodeDataset(builder, cell.dataset, tokenizer, splits, cell.tokenizer.views)
         conditions = condition.encoded(self.models, cell, splits, cell.tokenizer.views)
-        prior = self.models.prior(cell, codes, conditions, space, layout, refusals)
+        prior = self.models.prior(cell, codes, conditions, scope.space, scope.layout, refusals, windows)
         if prior is None:
             return PlannedCell(cell, tuple(refusals))
+        # What is completed was not trained on; a condition alone is one of the images that samples are compared with.
+        completes = sampler_without_weights(builder, cell.sampler, info).given_positions(space) is not None
+        source = evaluate.split if completes else evaluate.reference
         given = conditions
-        if conditions is not None and evaluate.reference not in splits:
-            given = condition.encoded(self.models, cell, (evaluate.reference,), 1)
-        samples = SampleImages(builder, prior, cell.sampler, given, evaluate.sampled, evaluate.reference)
+        if conditions is not None and source not in splits:
+            given = condition.encoded(self.models, cell, (source,), 1)
+        samples = SampleImages(
+            builder, prior, cell.sampler, given, evaluate.sampled, source, self.parts.of(cell.sampler, cell.dataset)
+        )
         evaluations = tuple(self.evaluations.of_cell(cell.dataset, codes, prior, samples))
         return PlannedCell(cell, (), tokenizer, prior, samples, evaluations, condition.tokenizers)
+
+    def _class_refusals(self, cell: Cell, space: CodeSpace, condition: PlannedCondition) -> Iterator[Problem]:
+        """Why samples of a cell that nothing else refuses cannot be chosen by their class."""
+        builder, evaluate = self.builder, self.manifest.evaluate
+        dataset, ordering = builder.dataset(cell.dataset), builder.ordering(cell.ordering)
+        sampler = sampler_without_weights(builder, cell.sampler, dataset.info)
+        split = evaluate.reference if sampler.given_positions(space) is None else evaluate.split
+        tokens, layout = condition.class_tokens, condition.layout
+        classes = planned_classes(dataset, tokens, layout, ordering, split=split, samples=evaluate.sampled)
+        yield from class_refusals(builder, cell, sampler, classes, self.manifest.metrics, evaluate.split)
 
     def _tokenizer(self, cell: TokenizerCell) -> PlannedTokenizer:
         evaluate, builder = self.manifest.evaluate, self.builder
@@ -151,7 +184,7 @@ class _Planner:
         refusals: list[Problem] = []
         tokenized = self.models.tokenizer(cell, info, refusals)
         count, metrics = evaluate.reconstructed(info.splits[evaluate.split]), self.manifest.metrics
-        refusals += metric_refusals(builder, metrics, info, samples=count, reference=evaluate.reference)
+        refusals += metric_refusals(builder, metrics, info, samples=count, reference=evaluate.reference, split=evaluate.split)
         if tokenized is None or refusals:
             return PlannedTokenizer(cell, tuple(refusals))
         return PlannedTokenizer(cell, (), self.evaluations.of_tokenizer(cell.dataset, tokenized[0]))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from tamingplat.engine import load_weights
-from tamingplat.interfaces import CodeSpace, ConditionLayout, derive_seed
+from tamingplat.interfaces import CodeSpace, ConditionLayout, Windows, derive_seed
 from tamingplat.interfaces.models import Conditioner, Ordering, Prior, VisitPlan
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
@@ -45,8 +45,9 @@ class PriorStage(Stage):
         ordering: Gives the visiting plans.
         conditioner: Gives the conditions.
         seed: Of its training, if it is trained, and of its samples.
-        space: The codes.
+        space: The codes that the prior models.
         layout: The parts of the condition that it was made for.
+        windows: Where these are of a window: the windows over the images' codes and conditions; ``None`` for whole images.
     """
 
     builder: Builder
@@ -58,6 +59,17 @@ class PriorStage(Stage):
     seed: int
     space: CodeSpace
     layout: ConditionLayout
+    windows: Windows | None = field(default=None, kw_only=True)
+
+    @property
+    def image_space(self) -> CodeSpace:
+        """The codes of an image of the dataset."""
+        return self.space if self.windows is None else self.windows.space
+
+    @property
+    def image_layout(self) -> ConditionLayout:
+        """The parts of the condition of an image of the dataset."""
+        return self.layout if self.windows is None else self.windows.layout
 
     @property
     def name(self) -> str:

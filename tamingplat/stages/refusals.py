@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
+
 from tamingplat.engine import check_training, resolve_device
 from tamingplat.interfaces import (
     CodeSpace,
@@ -14,12 +16,14 @@ from tamingplat.interfaces import (
     ProblemsError,
     TamingplatError,
     TrainingSettings,
+    Windows,
 )
-from tamingplat.interfaces.models import FrozenNetwork
-from tamingplat.manifest import Cell, Manifest, ResolvedComponent
+from tamingplat.interfaces.models import FrozenNetwork, Metric, Ordering, PriorScope, Sampler, Visits
+from tamingplat.manifest import Cell, Manifest, ResolvedComponent, tracker_problems
 from tamingplat.registry import Registry
 from tamingplat.stages.absent import ExpectedDataset, expectation_problems, expectation_warnings
 from tamingplat.stages.build import Builder
+from tamingplat.stages.trained_parts import parts_without_weights, sampler_without_weights, trained_in
 
 TrainedStage = tuple[ResolvedComponent, TrainingSettings]
 
@@ -70,9 +74,13 @@ def absent_things(manifest: Manifest, builder: Builder) -> Iterator[Problem]:
     for resolved in _components(manifest):
         if resolved.artifact_absence:
             yield Problem(resolved.where, resolved.artifact_absence, "import it with `tamingplat import`")
+    told = set()
     for resolved in _networks(manifest):
+        if resolved.train is not None or any(trained_in(builder, resolved)):
+            continue
         network = builder.plain(resolved)
-        if isinstance(network, FrozenNetwork) and (reason := network.missing()):
+        if isinstance(network, FrozenNetwork) and (reason := network.missing()) and reason not in told:
+            told.add(reason)  # of one file that several networks miss, once
             yield Problem(resolved.where or f"{manifest.path}: {resolved.component.reference}", reason)
 
 
@@ -113,41 +121,130 @@ def refuse(resolved: ResolvedComponent, reason: str) -> Problem:
     return Problem(resolved.where, f"{resolved.component.reference}: {reason}")
 
 
-def cell_refusals(builder: Builder, cell: Cell, space: CodeSpace, layout: ConditionLayout) -> Iterator[Problem]:
-    """Why prior, ordering and sampler of a cell do not go together on such codes: which of them refuses what."""
+def planned_windows(cell: Cell, space: CodeSpace, layout: ConditionLayout, refusals: list[Problem]) -> Windows | None:
+    """The windows that a cell's prior models; ``None`` for whole images, and with the reason among ``refusals``."""
+    if cell.prior.window is None or space.grids == (cell.prior.window,):
+        return None
+    windows = Windows(space, layout, cell.prior.window)
+    if reason := windows.refusal():
+        refusals.append(refuse(cell.prior, f"window {cell.prior.window[0]}×{cell.prior.window[1]}: {reason}"))
+        return None
+    return windows
+
+
+def cell_refusals(
+    builder: Builder, cell: Cell, space: CodeSpace, layout: ConditionLayout, scope: PriorScope, *, scoped: bool = True
+) -> Iterator[Problem]:
+    """Why prior, ordering and sampler of a cell do not go together on such codes: which of them refuses what.
+
+    Args:
+        builder: Makes components.
+        cell: The cell.
+        space: The codes of an image.
+        layout: The parts of an image's condition.
+        scope: What the prior is trained on: the same, or a window of it.
+        scoped: Whether the scope is known: it is not where the condition or the window is impossible.
+    """
     prior = builder.load_class(cell.prior)
     ordering = builder.ordering(cell.ordering)
-    sampler = builder.sampler(cell.sampler)
     # An imported prior is compared with what it was made for, which says more.
-    if cell.prior.artifact is None and (reason := prior.refusal(space, layout, cell.prior.config)):
+    if cell.prior.artifact is None and (reason := prior.refusal(scope.space, scope.layout, cell.prior.config)):
         yield refuse(cell.prior, reason)
-    if reason := ordering.refusal(space):
+    if reason := ordering.refusal(space) or ordering.refusal(scope.space):
         yield refuse(cell.ordering, reason)
     if ordering.grouped and not prior.grouped:
         other = cell.ordering.component.reference
         yield refuse(cell.prior, f"predicts one position at a time, and {other} visits several at a step")
+    try:
+        sampler = sampler_without_weights(builder, cell.sampler, builder.dataset(cell.dataset).info)
+    except TamingplatError as error:
+        yield refuse(cell.sampler, str(error))
+        return
     if sampler.needs == "any_subset" and prior.visits == "in_order":
         other = cell.prior.component.reference
         yield refuse(cell.sampler, f"needs predictions of any position given any others; {other} predicts only the next one")
-    if reason := sampler.refusal(space, layout, ordering=cell.ordering.component.name):
+    reason = sampler.refusal(space, layout, ordering=cell.ordering.component.name)
+    if reason := reason or (sampler.prior_refusal(space, layout, scope) if scoped else None):
         yield refuse(cell.sampler, reason)
+    elif not ordering.refusal(space) and (reason := given_refusal(sampler, ordering, space, prior.visits)):
+        yield refuse(cell.sampler, f"under {cell.ordering.component.reference}, {reason}")
+
+
+def given_refusal(sampler: Sampler, ordering: Ordering, space: CodeSpace, visits: Visits) -> str | None:
+    """Why the codes that a sampler takes as given cannot be, for a prior that predicts the next step alone.
+
+    Args:
+        sampler: One that does not refuse such codes.
+        ordering: The same.
+        space: The codes.
+        visits: What the prior predicts.
+    """
+    mask = sampler.given_positions(space)
+    if mask is None or visits == "any_subset":
+        return None
+    remedy = (
+        "give what is visited first, choose an ordering that begins with it (raster for the first rows, spiral-out for the "
+        "middle), or take a prior that predicts any subset"
+    )
+    if ordering.random:
+        return f"codes are visited at random, and what is given would have to be visited first; {remedy}"
+    plan = ordering.plan(space, 1)
+    step, given = plan.steps()[0], torch.from_numpy(mask)
+    first = int(step[~given].min())
+    late = int((step[given] > first).sum())
+    if not late:
+        return None
+    return (
+        f"{late} of the {int(given.sum())} codes that are given are visited after one that is not, and this prior predicts one "
+        f"step after the other; {remedy}"
+    )
 
 
 def metric_refusals(
-    builder: Builder, metrics: Sequence[ResolvedComponent], info: DatasetInfo, *, samples: int, reference: str
+    builder: Builder, metrics: Sequence[ResolvedComponent], info: DatasetInfo, *, samples: int, reference: str, split: str
 ) -> Iterator[Problem]:
-    """Why metrics cannot be computed on ``samples`` images beside the split ``reference``."""
+    """Why metrics cannot be computed on ``samples`` images beside the split ``reference``, where ``split`` is evaluated."""
     for metric in metrics:
         try:
-            reason = builder.metric(metric).refusal(info, samples=samples, reference=info.splits.get(reference, 0))
+            reason = _unsuitable_data(builder.load_class(metric), info, split)
+            if not reason:
+                built = builder.metric(metric, parts_without_weights(builder, metric, info))
+                reason = built.refusal(info, samples=samples, reference=info.splits.get(reference, 0))
         except TamingplatError as error:
             reason = str(error)
         if reason:
             yield refuse(metric, reason)
 
 
+def prior_metric_refusals(
+    builder: Builder, metrics: Sequence[ResolvedComponent], info: DatasetInfo, space: CodeSpace, windows: Windows | None
+) -> Iterator[Problem]:
+    """Why metrics of priors cannot be computed of such codes, or of such windows of them."""
+    for metric in metrics:
+        if builder.load_class(metric).measures == "prior":
+            built: Metric = builder.metric(metric, parts_without_weights(builder, metric, info))
+            if reason := built.prior_refusal(space, windows):
+                yield refuse(metric, reason)
+
+
+def _unsuitable_data(metric_class: type[Metric], info: DatasetInfo, split: str) -> str | None:
+    """What a metric asks of the dataset and the dataset has not."""
+    if metric_class.needs_labels and info.label_names is None:
+        return "reads labels, and the dataset has no classes; leave it out of the metrics, or give the images labels"
+    if metric_class.looks_for_copies:
+        if not info.splits.get("train"):
+            return "looks for copies of training images, and the dataset has no split train"
+        if split == "train":
+            return (
+                "compares samples with images that nothing was trained on, and the evaluated split is train; "
+                "set split of [evaluate] to another one"
+            )
+    return None
+
+
 def runtime_problems(manifest: Manifest, builder: Builder, trained: Sequence[TrainedStage]) -> Iterator[Problem]:
-    """Why the device or the executor cannot run the trainings of a manifest on this machine."""
+    """Why the device, the executor or a tracker cannot do on this machine what a manifest asks of them."""
+    yield from tracker_problems(manifest)
     device = manifest.runtime.device
     try:
         resolve_device(device)

@@ -5,9 +5,14 @@ A row can be read without the plan that it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tamingplat.engine import CurvePoint
 
 Status = Literal["done", "failed", "refused", "missing"]
 _SEVERITY: tuple[Status, ...] = ("done", "missing", "refused", "failed")
@@ -15,13 +20,49 @@ _SEVERITY: tuple[Status, ...] = ("done", "missing", "refused", "failed")
 
 @dataclass(frozen=True)
 class Column:
-    """How a metric's column is read: unit, direction, description, and whether a narrow table shows it."""
+    """How a metric's column is read: unit, direction, description; shown in a narrow table or not, ranking rows or not."""
 
     name: str
     unit: str
     better: str
     description: str
     headline: bool
+    ranks: bool = True
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How much was tried before a block got the settings that it has.
+
+    Attributes:
+        declared: Settings that its manifest says were tried, this one included; ``None`` where it does not say.
+        variants: How many variants of the block the axes of this manifest make; one without axes.
+        note: What was tried, in the manifest's words.
+    """
+
+    declared: int | None = None
+    variants: int = 1
+    note: str = ""
+
+    @property
+    def tried(self) -> int:
+        """Settings tried, as far as is known: variants of this manifest come on top of what was tried before it."""
+        return (self.declared or 1) + self.variants - 1
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What a column's number was measured with and on.
+
+    Attributes:
+        measures: ``tokenizer``, ``prior`` or ``images``: what it is a property of.
+        metric: Hash of the metric's settings, its extractor and other networks included.
+        extractor: Name of the feature extractor; empty where there is none.
+    """
+
+    measures: str
+    metric: str = ""
+    extractor: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +86,18 @@ class ResultRow:
         evaluation: What it was measured on: split of likelihoods and reconstructions, reference split of distances with a hash
             of its images and preprocessing, number of samples.
         machine: Host, device and threads of the training and of the sampling.
-        artifacts: Content keys of tokenizer, prior and samples, and of a condition's own tokenizers by their place in its
-            settings: ``conditioner.tokenizer``.
+        artifacts: Content keys of tokenizer, prior and samples, and of a condition's own tokenizers and a sampler's classifiers
+            by their place in its settings: ``conditioner.tokenizer``, ``sampler.classifier``.
+        standard_errors: By column name, where the metric's own estimator has one: over subsets of the images, not over seeds.
+        instruments: What each column was measured with, by its name.
+        settings: Hashes, or the values themselves, of what decides which rows are compared: ``preprocessing`` (the dataset with
+            all its settings), ``condition``, ``decoding``, ``validation_images`` (how many the curve's points are means of),
+            ``recipe`` (of a reconstruction: the tokenizer apart from its seed).
+        tuning: How many settings were tried, for ``tokenizer`` and ``prior``.
+        per_image: float64 (n,) by column name: one number for each image, of which the metric is the mean, in the order of the
+            images; memory-mapped. Not in JSON or CSV.
+        curve: Validation points of the prior's training. Not in JSON or CSV.
+        notes: What is to be known of the row's numbers, such as why one that a reader expects is not reported.
     """
 
     kind: Literal["cell", "real", "reconstruction"]
@@ -70,6 +121,17 @@ class ResultRow:
     evaluation: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
+    standard_errors: dict[str, float] = field(default_factory=dict)
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    tuning: dict[str, Tuning] = field(default_factory=dict)
+    per_image: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
+    curve: tuple[CurvePoint, ...] = field(default=(), compare=False, repr=False)
+    notes: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """All but what is too long for a table: the numbers of single images, and the curve."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("per_image", "curve")}
 
 
 @dataclass(frozen=True)
@@ -98,7 +160,18 @@ def _united(row: ResultRow, other: ResultRow) -> ResultRow:
         row,
         metrics={**other.metrics, **row.metrics},
         sources={**other.sources, **row.sources},
+        standard_errors={**other.standard_errors, **row.standard_errors},
+        instruments={**other.instruments, **row.instruments},
+        per_image={**other.per_image, **row.per_image},
+        tuning={kind: _more_tried(row.tuning.get(kind), other.tuning.get(kind)) for kind in {**row.tuning, **other.tuning}},
         trained_on=tuple(dict.fromkeys((*row.trained_on, *other.trained_on))),
+        notes=tuple(dict.fromkeys((*row.notes, *other.notes))),
         status=worse.status,
         reason=worse.reason,
     )
+
+
+def _more_tried(one: Tuning | None, other: Tuning | None) -> Tuning:
+    """What was tried of a model that several manifests have: the largest number that one of them states."""
+    stated = [tuning for tuning in (one, other) if tuning is not None]
+    return max(stated, key=lambda tuning: (tuning.tried, tuning.declared or 0))

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from tamingplat.engine import CurvePoint
 from tamingplat.manifest import ResolvedComponent
-from tamingplat.stages.evaluate import EvaluateImages, EvaluateStage
+from tamingplat.stages.evaluate import EvaluateImages
 from tamingplat.stages.failures import read_failure
+from tamingplat.stages.measured import cell_settings, loss_families, read_measured, reference_settings, tuning
 from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer, ReferenceRow
 from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.result_rows import Column, ResultRow, Results, Status
 from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage
 from tamingplat.stages.tokenizer_stage import TokenizerStage
+from tamingplat.stages.train_classifier import TrainClassifier
 from tamingplat.stages.train_prior import TrainPrior
 from tamingplat.stages.train_tokenizer import TrainTokenizer
 from tamingplat.store import Store, content_key
+
+TrainedModel = TokenizerStage | PriorStage | TrainClassifier
 
 
 def collect_results(plan: Plan, store: Store) -> Results:
@@ -32,43 +37,6 @@ def collect_results(plan: Plan, store: Store) -> Results:
 def _record(store: Store, stage: Stage) -> dict[str, Any] | None:
     artifact = store.find(stage.kind, stage.key)
     return None if artifact is None else artifact.details["result"]
-
-
-@dataclass
-class _Measured:
-    """The metrics of a row, as they are gathered."""
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-    trained_on: list[str] = field(default_factory=list)
-
-
-def _measured(
-    store: Store, evaluations: Iterable[EvaluateStage], columns: dict[str, Column], families: frozenset[str]
-) -> _Measured:
-    found = _Measured()
-    for stage in evaluations:
-        record = _record(store, stage)
-        for item in record["measurements"] if record else ():
-            # Two blocks of one metric in a manifest: the second is told apart by its block's name.
-            name = f"{item['name']} [{stage.metric.label}]" if item["name"] in found.metrics else item["name"]
-            columns.setdefault(name, Column(name, item["unit"], item["better"], item["description"], item["headline"]))
-            found.metrics[name] = item["value"]
-            found.sources[name] = stage.key
-            if item["network"] and _families(stage) & families:
-                found.trained_on.append(name)
-    return found
-
-
-def _families(stage: EvaluateStage) -> frozenset[str]:
-    """The families of the networks that a metric takes by reference."""
-    return frozenset(part.component.family for part in stage.metric.parts.values() if part.component.family)
-
-
-def _loss_families(tokenizer: TokenizerStage) -> frozenset[str]:
-    """The families of the networks in a tokenizer's loss."""
-    parts = tokenizer.tokenizer.parts.values()
-    return frozenset(part.component.family for part in parts if part.component.family)
 
 
 def _status(store: Store, stages: Sequence[Stage]) -> tuple[Status, str]:
@@ -88,7 +56,7 @@ def _status(store: Store, stages: Sequence[Stage]) -> tuple[Status, str]:
     return "missing", f"not run yet: {missing[0].label}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
 
 
-def _training_cost(store: Store, stage: TokenizerStage | PriorStage, name: str) -> dict[str, float]:
+def _training_cost(store: Store, stage: TrainedModel, name: str) -> dict[str, float]:
     record = _record(store, stage) or {}
     wanted = {
         "training_seconds": "seconds",
@@ -113,10 +81,15 @@ def _tokenizer_cost(plan: Plan, store: Store, stage: TokenizerStage) -> dict[str
 
 def _condition_cost(plan: Plan, store: Store, planned: PlannedCell) -> dict[str, float]:
     """What a condition's own tokenizers cost together: ``condition_tokenizer_parameters`` and what their trainings took."""
+    return _cost_together(plan, store, (stage for _, stage in planned.condition_tokenizers), "condition_tokenizer")
+
+
+def _cost_together(plan: Plan, store: Store, stages: Iterable[TrainedModel], what: str) -> dict[str, float]:
+    """What models beside a row's own cost together: their parameters, and what their trainings took."""
     total: dict[str, float] = {}
-    for _, stage in planned.condition_tokenizers:
-        cost = {"condition_tokenizer_parameters": plan.parameters[stage.key]}
-        for name, value in (cost | _training_cost(store, stage, "condition_tokenizer")).items():
+    for stage in stages:
+        cost = {f"{what}_parameters": plan.parameters[stage.key]}
+        for name, value in (cost | _training_cost(store, stage, what)).items():
             total[name] = max(total.get(name, 0), value) if name.endswith("memory_bytes") else total.get(name, 0) + value
     return total
 
@@ -134,7 +107,8 @@ def _evaluation(plan: Plan, dataset: ResolvedComponent, samples: int) -> dict[st
 def _group(prior: PriorStage, samples: SampleImages, evaluation: dict[str, Any]) -> str:
     """What a cell is apart from its seed."""
     identities = [{name: value for name, value in stage.identity().items() if name != "seed"} for stage in (prior, samples)]
-    return content_key({"identities": identities, "inputs": [stage.key for stage in prior.sources], "evaluation": evaluation})
+    inputs = [stage.key for stage in (*prior.sources, *(stage for _, stage in samples.parts))]
+    return content_key({"identities": identities, "inputs": inputs, "evaluation": evaluation})
 
 
 def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str, Column]) -> ResultRow:
@@ -150,46 +124,60 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     if planned.refusals or tokenizer is None or prior is None or samples is None:
         return ResultRow(**names, status="refused", reason=planned.reason)
     status, reason = _status(store, (*planned.evaluations, samples))
-    measured = _measured(store, planned.evaluations, columns, _loss_families(tokenizer))
+    measured = read_measured(store, plan.builder, planned.evaluations, columns, loss_families(plan.builder, tokenizer))
     cost: dict[str, float] = {
         **_tokenizer_cost(plan, store, tokenizer),
         "prior_parameters": plan.parameters[prior.key],
         **_condition_cost(plan, store, planned),
+        **_cost_together(plan, store, {stage.key: stage for _, stage in samples.parts}.values(), "sampler_classifier"),
         **_training_cost(store, prior, "prior"),
     }
     machine: dict[str, Any] = {}
+    curve: tuple[CurvePoint, ...] = ()
     if sampling := _record(store, samples):
         cost |= {
             "sampling_seconds": sampling["seconds"],
             "samples_per_second": sampling["images_per_second"],
+            "seconds_per_sample": 1 / sampling["images_per_second"],
+            "sampled_tokens_per_second": sampling["tokens_per_second"],
+            "sampling_candidates": sampling["candidates"],
             "sampling_batch_size": sampling["batch_size"],
             "sampling_peak_memory_bytes": sampling["peak_memory_bytes"],
         }
-        machine["sampling"] = {key: sampling[key] for key in ("device", "threads", "processes")}
+        # Samples of before the type was recorded have none.
+        stated = ("device", "dtype", "threads", "processes", "decode_included")
+        machine["sampling"] = {key: sampling[key] for key in stated if key in sampling}
     if isinstance(prior, TrainPrior) and (training := _record(store, prior)):
         machine["training"] = _machine(training)
         machine["ema"] = prior.settings.ema_decay
+        points = map(CurvePoint.from_json, training["curve"])
+        curve = tuple(point for point in points if point.split == "validation")
     own = {f"conditioner.{path}": stage.key for path, stage in planned.condition_tokenizers}
+    own |= {f"sampler.{path}": stage.key for path, stage in samples.parts}
     artifacts = {"tokenizer": tokenizer.key, **own, "prior": prior.key, "samples": samples.key}
     return ResultRow(
         **names,
         group=_group(prior, samples, names["evaluation"]),
         status=status,
         reason=reason,
-        metrics=measured.metrics,
-        sources=measured.sources,
-        trained_on=tuple(measured.trained_on),
+        **measured.fields,
         cost=cost,
         machine=machine,
         artifacts=artifacts,
+        settings=cell_settings(plan, planned),
+        tuning=tuning(plan, cell.components.values()),
+        curve=curve,
     )
 
 
 def _reference_group(plan: Plan, reference: ReferenceRow) -> str:
-    """Which images a row without a prior is about: of which tokenizer and dataset and, where they are measured, how many."""
+    """Which images a row without a prior is about: of which tokenizer and dataset and, where they are measured, how many and
+    beside which split.
+    """
     images, tokenizer = reference.images, reference.tokenizer
     measured = any(isinstance(stage, EvaluateImages) for stage in reference.evaluations)
-    of = [images.split, images.count if measured else None, plan.builder.identity(images.dataset)]
+    beside = [images.count, plan.manifest.evaluate.reference] if measured else None
+    of = [images.split, beside, plan.builder.identity(images.dataset)]
     return content_key({"row": reference.kind, "tokenizer": tokenizer and tokenizer.key, "of": of})
 
 
@@ -199,8 +187,8 @@ def _reference_row(
     """A row without a prior; it is done when ``needed`` is."""
     images, tokenizer = reference.images, reference.tokenizer
     parts = (images.dataset, tokenizer.tokenizer) if tokenizer else (images.dataset,)
-    families = _loss_families(tokenizer) if tokenizer else frozenset[str]()
-    measured = _measured(store, reference.evaluations, columns, families)
+    families = loss_families(plan.builder, tokenizer) if tokenizer else frozenset[str]()
+    measured = read_measured(store, plan.builder, reference.evaluations, columns, families)
     status, reason = _status(store, needed)
     machine: dict[str, Any] = {}
     if isinstance(tokenizer, TrainTokenizer) and (training := _record(store, tokenizer)):
@@ -216,13 +204,13 @@ def _reference_row(
         tokenizer_seed=tokenizer.seed if tokenizer else None,
         status=status,
         reason=reason,
-        metrics=measured.metrics,
-        sources=measured.sources,
-        trained_on=tuple(measured.trained_on),
+        **measured.fields,
         cost=_tokenizer_cost(plan, store, tokenizer) if tokenizer else {},
         evaluation=_evaluation(plan, images.dataset, images.count),
         machine=machine,
         artifacts={"tokenizer": tokenizer.key} if tokenizer else {},
+        settings=reference_settings(plan, images.dataset, tokenizer),
+        tuning=tuning(plan, parts),
     )
 
 

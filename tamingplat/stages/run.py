@@ -12,8 +12,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from tamingplat.engine import Progress, device_name, make_accelerator
-from tamingplat.manifest import RuntimeSettings
+from tamingplat.engine import Progress, Tracking, device_name, make_accelerator, make_tracking
+from tamingplat.manifest import Manifest, RuntimeSettings
 from tamingplat.stages.failures import forget_failure, record_failure
 from tamingplat.stages.model_record import MODEL
 from tamingplat.stages.plan import Plan
@@ -110,7 +110,18 @@ def _context(plan: Plan, store: Store, accelerator: Accelerator, directory: Path
         work=work,
         report=_reporter(work / PROGRESS) if accelerator.is_main_process else silent,
         batch_size=plan.manifest.evaluate.batch_size,
+        tracking=_tracking(plan.manifest, store),
     )
+
+
+def _tracking(manifest: Manifest, store: Store) -> Tracking:
+    """The trackers that the manifest names."""
+    runtime = manifest.runtime
+    if not runtime.trackers:
+        return Tracking()
+    own = runtime.tracker_directory
+    directory = store.root / "trackers" if own is None else manifest.path.parent / own
+    return make_tracking(runtime.trackers, manifest.name, directory.absolute(), manifest.resolved())
 
 
 def accelerator_of(runtime: RuntimeSettings, stage: Stage) -> Accelerator:

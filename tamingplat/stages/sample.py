@@ -1,98 +1,43 @@
 """Sampling images from a prior, and reconstructing images with a tokenizer.
 
-Shape letters: n images, B batch, C/H/W image, N code positions, P condition positions.
+Shape letters: n images, B batch, C/H/W image, N code positions.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from tamingplat.engine import PeakMemory, Progress, device_name
-from tamingplat.interfaces import derive_seed
-from tamingplat.interfaces.models import Conditioner, Ordering, Prior, Sampler, SampleRequest, Tokenizer
+from tamingplat.interfaces.models import Dataset
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
+from tamingplat.stages.drawing import condition_rows, load_drawing, sampling_seed
 from tamingplat.stages.encode import EncodeConditions, open_tokens
 from tamingplat.stages.images import read_columns, to_file, to_model
-from tamingplat.stages.prior_stage import PriorStage, load_prior, visit_plan
+from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.stages.tokenizer_stage import TokenizerStage, load_tokenizer
+from tamingplat.stages.trained_parts import TrainedParts, sampler_without_weights
 from tamingplat.store import create_array, smallest_integer
 
 IMAGES = "images.npy"
 CODES = "codes.npy"
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """All that is needed to draw samples of one cell, loaded."""
-
-    stage: PriorStage
-    prior: Prior
-    tokenizer: Tokenizer
-    sampler: Sampler
-    ordering: Ordering
-    conditioner: Conditioner
-    image_size: tuple[int, int]
-    device: torch.device
-
-    def codes(self, indices: range, conditions: np.ndarray[Any, Any] | None, *, seed: int) -> torch.Tensor:
-        """Samples of the given numbers, int64 (B, N); ``conditions`` are the encoded ones of a split, (n, views, P)."""
-        stage, device = self.stage, self.device
-        if conditions is None:
-            condition = torch.empty(len(indices), 0, dtype=torch.int64)
-        else:
-            rows = np.stack([conditions[index % len(conditions), 0] for index in indices])
-            condition = torch.from_numpy(rows.astype(np.int64))
-        null = self.conditioner.null(len(indices)) if self.conditioner.dropout else None
-        plan = visit_plan(self.ordering, stage.space, indices, seed=seed)
-        return self.sampler.sample(
-            SampleRequest(
-                prior=self.prior,
-                tokenizer=self.tokenizer,
-                space=stage.space,
-                layout=stage.layout,
-                plan=plan.to(device),
-                condition=condition.to(device),
-                null_condition=None if null is None else null.to(device),
-                image_size=self.image_size,
-                indices=torch.arange(indices.start, indices.stop, device=device),
-                seed=seed,
-            )
-        )
-
-
-def load_drawing(stage: PriorStage, sampler: ResolvedComponent, context: StageContext) -> Drawing:
-    """Load the finished prior and tokenizer of a cell, in eval mode."""
-    builder = context.builder
-    dataset = builder.dataset(stage.codes.dataset)
-    return Drawing(
-        stage=stage,
-        prior=load_prior(stage, context),
-        tokenizer=load_tokenizer(stage.codes.tokenizer, context),
-        sampler=builder.sampler(sampler),
-        ordering=builder.ordering(stage.ordering),
-        conditioner=stage.make_conditioner(builder),
-        image_size=dataset.info.image_size,
-        device=context.device,
-    )
-
-
-def sampling_seed(seed: int) -> int:
-    """The seed of the samples of a cell with this seed; the same for every cell, so that noise is common to them."""
-    return derive_seed(seed, "sample")
+_FOLLOWED = 64
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SampleImages(Stage):
     """Samples: ``codes.npy`` (n, N) and ``images.npy`` uint8 (n, C, H, W), as files would hold them.
 
-    Sample i has the condition of example i mod n of the reference split.
+    Sample i has the condition of example i mod n of the split ``reference``, and completes its image where the sampler
+    completes images.
     """
 
     builder: Builder
@@ -101,6 +46,7 @@ class SampleImages(Stage):
     conditions: EncodeConditions | None
     count: int
     reference: str
+    parts: TrainedParts = ()
 
     kind = "sample"
     trains: ClassVar[bool] = True
@@ -112,7 +58,14 @@ class SampleImages(Stage):
     @property
     def inputs(self) -> tuple[Stage, ...]:
         conditions = (self.conditions,) if self.conditions else ()
-        return (self.prior, *self.prior.sampled_with, *conditions)
+        return (self.prior, *self.prior.sampled_with, *conditions, *(stage for _, stage in self.parts))
+
+    @property
+    def completes(self) -> bool:
+        """Whether a part of each image is that of an example of the split ``reference``."""
+        info = self.builder.dataset(self.prior.codes.dataset).info
+        sampler = sampler_without_weights(self.builder, self.sampler, info)
+        return sampler.given_positions(self.prior.image_space) is not None
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -120,13 +73,16 @@ class SampleImages(Stage):
             "count": self.count,
             "conditions_of": self.reference if self.conditions else None,
             "seed": self.prior.seed,
+            **({"completed": self.reference} if self.completes else {}),
         }
 
     def run(self, context: StageContext) -> dict[str, Any]:
-        drawing = load_drawing(self.prior, self.sampler, context)
+        drawing = load_drawing(self.prior, self.sampler, context, parts=self.parts)
         dataset = context.builder.dataset(self.prior.codes.dataset)
-        space, seed = self.prior.space, sampling_seed(self.prior.seed)
+        space, seed = drawing.space, sampling_seed(self.prior.seed)
         conditions = open_tokens(context, self.conditions, self.reference) if self.conditions else None
+        classes = drawing.classes(dataset, self.reference, self.count) if self.conditions else None
+        originals = dataset.only(("image",)) if self.completes else None
         if context.is_main:
             height, width = dataset.info.image_size
             shape = (self.count, dataset.info.channels, height, width)
@@ -139,8 +95,17 @@ class SampleImages(Stage):
         started = time.perf_counter()
         batches = context.batches(self.count)
         for number, indices in enumerate(batches):
+            given = None
+            if originals is not None:
+                given = _repeated_images(originals, self.reference, indices).to(context.device)
             with torch.inference_mode():
-                codes = drawing.codes(indices, conditions, seed=seed)
+                codes = drawing.codes(
+                    indices,
+                    condition_rows(conditions, indices),
+                    seed=seed,
+                    images=given,
+                    classes=None if classes is None else classes.of(indices),
+                )
                 images = to_file(drawing.tokenizer.decode(codes, dataset.info.image_size))
             codes_file[indices.start : indices.stop] = codes.cpu().numpy()
             images_file[indices.start : indices.stop] = images.cpu().numpy()
@@ -149,17 +114,36 @@ class SampleImages(Stage):
         seconds = time.perf_counter() - started
         codes_file.flush()
         images_file.flush()
+        follow_images(context, self, images_file, {"images_per_second": self.count / seconds})
         return {
             "seconds": seconds,
             "images_per_second": self.count / seconds,
+            "candidates": drawing.drawn(classes, context.shares(self.count)),
             "tokens_per_second": self.count * space.length / seconds,
             "batch_size": context.batch_size,
             "peak_memory_bytes": memory.read(),
             "device": device_name(context.device),
+            "dtype": str(next(drawing.prior.parameters(), torch.empty(0)).dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "processes": context.accelerator.num_processes,
             "decode_included": True,
         }
+
+
+def follow_images(context: StageContext, stage: Stage, images: npt.NDArray[np.uint8], numbers: Mapping[str, float]) -> None:
+    """Show trackers the first images that a stage made, uint8 (n, C, H, W), and numbers beside them."""
+    if context.is_main and context.tracking.trackers:
+        with context.follow(stage) as tracked:
+            tracked.begin(0)
+            tracked.images("images", np.array(images[:_FOLLOWED]), 0)
+            if numbers:
+                tracked.numbers(numbers, 0)
+
+
+def _repeated_images(dataset: Dataset, split: str, indices: range) -> torch.Tensor:
+    """Images i mod n of a split of n, float (B, C, H, W) in [-1, 1]."""
+    count = dataset.info.splits[split]
+    return to_model(read_columns(dataset, split, [index % count for index in indices], 0)["image"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,4 +186,5 @@ class Reconstruct(Stage):
             context.report(Progress(stage="reconstructing", step=number + 1, steps=len(batches)))
         rows.flush()
         context.accelerator.wait_for_everyone()
+        follow_images(context, self, rows, {})
         return {}

@@ -9,7 +9,8 @@ Shape letters: C/H/W image.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,14 @@ class ShuffledDataset(Dataset):
     def only(self, columns: Collection[str]) -> Dataset:
         """See ``Dataset``; in the same order."""
         return ShuffledDataset(self._dataset.only(columns))
+
+    def source(self) -> Mapping[str, Any] | None:
+        """See ``Dataset``."""
+        return self._dataset.source()
+
+    def convert(self, files: Mapping[str, Path], image_size: tuple[int, int]) -> Example | None:
+        """See ``Dataset``."""
+        return self._dataset.convert(files, image_size)
 
     def read(self, split: str, index: int, view: int = 0) -> Example:
         """See ``Dataset``; ``index`` counts along the fixed order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from accelerate import Accelerator
 
-from tamingplat.engine import Progress
+from tamingplat.engine import Progress, TrackedRun, Tracking
 from tamingplat.interfaces import TrainingSettings
 from tamingplat.stages.absent import is_provisional
 from tamingplat.stages.build import Builder
@@ -34,6 +34,7 @@ class StageContext:
         work: What survives a kill: resumable checkpoints.
         report: Takes progress, on the main process.
         batch_size: Images at a time where nothing is trained.
+        tracking: Which trackers follow the stage.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class StageContext:
     work: Path
     report: Callable[[Progress], None]
     batch_size: int
+    tracking: Tracking = field(default_factory=Tracking)
 
     @property
     def device(self) -> torch.device:
@@ -55,13 +57,23 @@ class StageContext:
 
     def share(self, count: int) -> range:
         """This process's contiguous part of ``count`` items."""
-        processes, process = self.accelerator.num_processes, self.accelerator.process_index
-        return range(count * process // processes, count * (process + 1) // processes)
+        process: int = self.accelerator.process_index
+        return self.shares(count)[process]
+
+    def shares(self, count: int) -> list[range]:
+        """Every process's contiguous part of ``count`` items."""
+        processes: int = self.accelerator.num_processes
+        return [range(count * process // processes, count * (process + 1) // processes) for process in range(processes)]
 
     def batches(self, count: int, size: int | None = None) -> list[range]:
         """This process's part of ``count`` items, ``size`` or else ``batch_size`` at a time."""
         mine, step = self.share(count), size or self.batch_size
         return [mine[start : start + step] for start in range(0, len(mine), step)]
+
+    def follow(self, stage: Stage) -> TrackedRun:
+        """The run of a stage as trackers follow it, on the main process."""
+        tracking = self.tracking if self.is_main else Tracking()
+        return tracking.follow(stage.key, stage.label, self.work)
 
     def artifact(self, stage: Stage) -> Artifact:
         """The finished result of an input."""

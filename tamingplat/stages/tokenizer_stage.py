@@ -41,5 +41,6 @@ class TokenizerStage(Stage):
 def load_tokenizer(stage: TokenizerStage, context: StageContext) -> Tokenizer:
     """A finished tokenizer in eval mode on the context's device."""
     tokenizer = stage.build(context.builder)
+    tokenizer.tile = stage.tokenizer.tile
     load_weights(tokenizer, context.artifact(stage).path(WEIGHTS))
     return tokenizer.to(context.device).eval()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tamingplat.engine import save_weights, train
-from tamingplat.interfaces import CodeSpace, TrainingSettings, derive_seed
+from tamingplat.interfaces import CodeSpace, Crop, TrainingSettings, Windows, derive_seed
 from tamingplat.interfaces.models import Ordering, Prior, PriorBatch
 from tamingplat.manifest import training_identity
 from tamingplat.stages.build import Builder, initialise
@@ -23,8 +24,10 @@ from tamingplat.stages.model_record import ArtifactAddress, PriorRecord, portabl
 from tamingplat.stages.prior_stage import PriorStage
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.stages.tokenizer_stage import WEIGHTS
+from tamingplat.stages.windowed import Tokens, random_window
 
-Tokens = np.ndarray[Any, Any]
+Place = tuple[int, int] | None
+"""Top and left of a window; ``None`` for a whole image."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,10 @@ class CodeTraining:
         null: int64 (P,), the absent condition.
         dropout: Share of training examples whose condition is replaced by ``null``.
         ordering: Gives the visiting plans.
-        space: The codes.
+        space: The codes that the prior models.
         seed: Of the prior.
+        windows: Where these are of a window: one at a random place of each image is trained on, and those that tile an image
+            are validated on. ``None`` for whole images.
     """
 
     codes: Tokens
@@ -52,6 +57,7 @@ class CodeTraining:
     ordering: Ordering
     space: CodeSpace
     seed: int
+    windows: Windows | None = None
 
     @property
     def length(self) -> int:
@@ -59,12 +65,20 @@ class CodeTraining:
 
     @property
     def validation_length(self) -> int:
-        return len(self.validation_codes)
+        return len(self.validation_codes) * len(self._tiles)
+
+    @cached_property
+    def _tiles(self) -> tuple[Place, ...]:
+        """The windows of a validation image; one that is the whole image, where there are none."""
+        return (None,) if self.windows is None else self.windows.tiles()
 
     def load(self, indices: Sequence[int], epoch: int) -> dict[str, Tensor]:
         views = self.codes.shape[1]
         chosen = [derive_seed(self.seed, "view", epoch, index) % views if views > 1 else 0 for index in indices]
-        batch = self._gather(self.codes, self.conditions, indices, chosen)
+        places: list[Place] = [None] * len(indices)
+        if self.windows is not None:
+            places = [random_window(self.windows, self.seed, epoch, index) for index in indices]
+        batch = self._gather(self.codes, self.conditions, indices, chosen, places)
         if self.dropout:
             draws = [derive_seed(self.seed, "condition dropout", epoch, index) for index in indices]
             dropped = torch.tensor([draw < self.dropout * 2**63 for draw in draws])
@@ -72,17 +86,34 @@ class CodeTraining:
         return batch
 
     def load_validation(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        return self._gather(self.validation_codes, self.validation_conditions, indices, [0] * len(indices))
+        images, places = [], []
+        for index in indices:
+            image, tile = divmod(index, len(self._tiles))
+            images.append(image)
+            places.append(self._tiles[tile])
+        return self._gather(self.validation_codes, self.validation_conditions, images, [0] * len(images), places)
 
     def _gather(
-        self, codes: Tokens, conditions: Tokens | None, indices: Sequence[int], views: Sequence[int]
+        self,
+        codes: Tokens,
+        conditions: Tokens | None,
+        indices: Sequence[int],
+        views: Sequence[int],
+        places: Sequence[Place],
     ) -> dict[str, Tensor]:
-        def rows(array: Tokens) -> Tensor:
+        def rows(array: Tokens, crop: Crop | None) -> Tensor:
             # Row by row: fancy indexing of a memory map would read it through a copy of the index's size anyway.
-            return torch.from_numpy(np.stack([array[i, v] for i, v in zip(indices, views, strict=True)]).astype(np.int64))
+            found = [
+                array[index, view] if place is None or crop is None else array[index, view][crop.at(*place)]
+                for index, view, place in zip(indices, views, places, strict=True)
+            ]
+            return torch.from_numpy(np.stack(found).astype(np.int64))
 
-        empty = torch.empty(len(indices), 0, dtype=torch.int64)
-        return {"codes": rows(codes), "condition": empty if conditions is None else rows(conditions)}
+        windows = self.windows
+        condition = torch.empty(len(indices), 0, dtype=torch.int64)
+        if conditions is not None:
+            condition = rows(conditions, None if windows is None else windows.condition)
+        return {"codes": rows(codes, None if windows is None else windows.codes), "condition": condition}
 
     def prepare(self, batch: dict[str, Tensor], *, address: int, rows: tuple[int, int], total: int) -> PriorBatch:
         if self.ordering.random:
@@ -125,6 +156,7 @@ class TrainPrior(PriorStage):
             "training": training_identity(self.settings),
             "validation_split": self.validation_split,
             "seed": self.seed,
+            **({} if self.windows is None else {"window": list(self.windows.size)}),
         }
 
     def build(self, builder: Builder) -> Prior:
@@ -149,30 +181,33 @@ class TrainPrior(PriorStage):
     def data(self, context: StageContext) -> CodeTraining:
         """What the training loop reads."""
         conditioner = self.make_conditioner(context.builder)
-        conditions = self.conditions
+        conditions, null, windows = self.conditions, conditioner.null(1)[0], self.windows
         return CodeTraining(
             codes=open_tokens(context, self.codes, "train"),
             conditions=open_tokens(context, conditions, "train") if conditions else None,
             validation_codes=open_tokens(context, self.codes, self.validation_split),
             validation_conditions=open_tokens(context, conditions, self.validation_split) if conditions else None,
-            null=conditioner.null(1)[0],
+            null=null if windows is None else null[windows.condition.at(0, 0)],
             dropout=conditioner.dropout if conditions else 0.0,
             ordering=context.builder.ordering(self.ordering),
             space=self.space,
             seed=self.seed,
+            windows=windows,
         )
 
     def run(self, context: StageContext) -> dict[str, Any]:
         prior = self.build(context.builder)
-        record = train(
-            prior,
-            self.data(context),
-            self.settings,
-            accelerator=context.accelerator,
-            seed=self.seed,
-            work=context.work,
-            report=context.report,
-        )
+        with context.follow(self) as tracked:
+            record = train(
+                prior,
+                self.data(context),
+                self.settings,
+                accelerator=context.accelerator,
+                seed=self.seed,
+                work=context.work,
+                report=context.report,
+                track=tracked,
+            )
         if context.is_main:
             save_weights(prior, context.directory / WEIGHTS)
         return record.to_json()

@@ -139,18 +139,24 @@ class TrainTokenizer(TokenizerStage):
                 seed=self.seed,
                 report=context.report,
             )
+            with context.follow(self) as tracked:
+                tracked.begin(0)
+                for point in record.curve:
+                    tracked.point(point)
         elif self.settings is None:
             raise TamingplatError(f"{self.tokenizer.component.reference} is trained, but has no training settings")
         else:
-            record = train(
-                tokenizer,
-                data,
-                self.settings,
-                accelerator=context.accelerator,
-                seed=self.seed,
-                work=context.work,
-                report=context.report,
-            )
+            with context.follow(self) as tracked:
+                record = train(
+                    tokenizer,
+                    data,
+                    self.settings,
+                    accelerator=context.accelerator,
+                    seed=self.seed,
+                    work=context.work,
+                    report=context.report,
+                    track=tracked,
+                )
         if context.is_main:
             save_weights(tokenizer, context.directory / WEIGHTS)
         return record.to_json()

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tamingplat.interfaces import ProblemsError, TamingplatError
-from tamingplat.manifest import MATRIX_KINDS
-from tamingplat.registry import did_you_mean
 from tamingplat.stages.failures import read_failure
-from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer
+from tamingplat.stages.plan import Plan, PlannedCell
+from tamingplat.stages.selection import Combination, listed, matching_cells, parse_selection
 from tamingplat.stages.stage import Stage
 from tamingplat.store import Artifact, Store
 
-FIELDS = (*MATRIX_KINDS, "seed", "tokenizer_seed")
 _OF_PRIOR = frozenset({"prior", "ordering", "conditioner", "seed"})
 """A selection that says one of these means a prior."""
-
-Combination = PlannedCell | PlannedTokenizer
-
-_FIELD = re.compile(r"(?:^|,)\s*([A-Za-z_]+)\s*=")
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -35,35 +26,6 @@ class Selected:
 
     artifact: Artifact
     label: str
-
-
-def parse_selection(text: str) -> dict[str, str]:
-    """The fields of a selection. Values can have commas and brackets, as the labels of axes do.
-
-    Raises:
-        TamingplatError: It is malformed, or a field is unknown or stands there twice.
-    """
-    found = list(_FIELD.finditer(text))
-    if not found or text[: found[0].start()].strip():
-        raise TamingplatError(f"--select {text}: must read FIELD=NAME[,FIELD=NAME…]; the fields are {', '.join(FIELDS)}")
-    fields: dict[str, str] = {}
-    open_brackets = 0
-    previous = ""
-    for number, match in enumerate(found):
-        end = found[number + 1].start() if number + 1 < len(found) else len(text)
-        name, value = match[1], text[match.end() : end].strip()
-        if open_brackets > 0:
-            # A setting inside the brackets of a label, such as [steps=1, seed=2], is no field.
-            fields[previous] += text[match.start() : end]
-        elif name not in FIELDS:
-            hint = did_you_mean(name, FIELDS) or f"the fields are {', '.join(FIELDS)}"
-            raise TamingplatError(f"--select {text}: there is no field {name}; {hint}")
-        elif name in fields:
-            raise TamingplatError(f"--select {text}: {name} stands there twice")
-        else:
-            fields[name], previous = value, name
-        open_brackets = fields[previous].count("[") - fields[previous].count("]")
-    return fields
 
 
 def select_model(plan: Plan, selection: str, store: Store, *, command: str) -> Selected:
@@ -81,7 +43,7 @@ def select_model(plan: Plan, selection: str, store: Store, *, command: str) -> S
     """
     fields = parse_selection(selection)
     kind = "prior" if _OF_PRIOR & fields.keys() else "tokenizer"
-    cells = _matching(plan, fields, selection)
+    cells = matching_cells(plan, fields, selection)
     stages: dict[str, Stage] = {}
     labels: dict[str, str] = {}
     for cell in cells:
@@ -95,7 +57,7 @@ def select_model(plan: Plan, selection: str, store: Store, *, command: str) -> S
         raise TamingplatError(f"--select {selection}: {told}")
     if len(stages) > 1:
         raise TamingplatError(
-            f"--select {selection}: leaves {len(stages)} {kind}s; say which of them:\n" + _listed(list(labels.values()))
+            f"--select {selection}: leaves {len(stages)} {kind}s; say which of them:\n" + listed(list(labels.values()))
         )
     (stage,) = stages.values()
     if stage.provisional:
@@ -108,30 +70,8 @@ def select_model(plan: Plan, selection: str, store: Store, *, command: str) -> S
     return Selected(artifact, labels[stage.key])
 
 
-def _matching(plan: Plan, fields: Mapping[str, str], selection: str) -> list[Combination]:
-    cells = list(plan.combinations)
-    for name, value in fields.items():
-        left = [cell for cell in cells if str(_labels(cell).get(name, "")) == value]
-        if not left:
-            values = list(dict.fromkeys(str(_labels(cell).get(name, "")) for cell in cells))
-            hint = did_you_mean(value, values) or f"there {'are' if len(values) > 1 else 'is'} {', '.join(values)}"
-            beside = "" if len(cells) == len(plan.combinations) else " beside the fields before it"
-            raise TamingplatError(f"--select {selection}: no cell has {name} {value}{beside}; {hint}")
-        cells = left
-    return cells
-
-
-def _labels(cell: Combination) -> Mapping[str, str | int]:
-    return cell.cell.labels
-
-
 def _label(cell: Combination, kind: str) -> str:
     own = ("dataset", "tokenizer", "tokenizer_seed")
     wanted = own if kind == "tokenizer" else (*own[:2], "prior", "ordering", "conditioner", "seed", "tokenizer_seed")
-    labels = _labels(cell)
+    labels = cell.cell.labels
     return ",".join(f"{name}={labels[name]}" for name in wanted if name in labels)
-
-
-def _listed(labels: Sequence[str]) -> str:
-    more = [f"  and {len(labels) - _SHOWN} more"] if len(labels) > _SHOWN else []
-    return "\n".join([*(f"  {label}" for label in labels[:_SHOWN]), *more])
