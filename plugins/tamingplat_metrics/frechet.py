@@ -16,12 +16,10 @@ import numpy.typing as npt
 import torch
 
 from tamingplat.interfaces import DatasetInfo, TamingplatError
-from tamingplat.interfaces.models import FeatureExtractor, ImageSubject, Measurement, Measures, Metric
+from tamingplat.interfaces.models import ImageSubject, Measurement
 from tamingplat_metrics.config import FidConfig, FrechetConfig
+from tamingplat_metrics.features import MANY_IMAGES, FeatureMetric, finite, numbered
 from tamingplat_metrics.inception import InceptionFeatures
-
-MANY_IMAGES = 10_000
-"""From so many images on, a distance is named without their number."""
 
 
 def frechet_distance(features: npt.NDArray[np.floating[Any]], reference: npt.NDArray[np.floating[Any]]) -> float:
@@ -36,9 +34,7 @@ def frechet_distance(features: npt.NDArray[np.floating[Any]], reference: npt.NDA
     for name, values in (("images", features), ("reference", reference)):
         if len(values) < 2:
             raise TamingplatError(f"a covariance needs at least 2 images, and the {name} are {len(values)}")
-        wide = torch.from_numpy(np.asarray(values, dtype=np.float64))
-        if not wide.isfinite().all():
-            raise TamingplatError(f"features of the {name} are not finite")
+        wide = torch.from_numpy(np.asarray(finite(name, values), dtype=np.float64))
         with np.errstate(all="ignore"):  # what overflows is found below
             statistics.append(fid_features_to_statistics(wide))
     try:
@@ -55,11 +51,13 @@ def frechet_distance(features: npt.NDArray[np.floating[Any]], reference: npt.NDA
     return max(distance, 0.0)
 
 
-class FrechetDistance(Metric):
-    """Fréchet distance to the reference split with the features of any extractor, called ``fd-`` and the extractor's name."""
+class FrechetDistance(FeatureMetric):
+    """Fréchet distance to the reference split with the features of any extractor, called ``fd-`` and the extractor's name.
 
-    measures: ClassVar[Measures] = "images"
-    extractor: ClassVar[str | None] = "extractor"
+    Its bias grows as the images get fewer, and not alike for all of them: below 10,000 it ranks nothing.
+    """
+
+    distance: ClassVar[bool] = True
     symmetric: ClassVar[bool | None] = True
     at_equality: ClassVar[float | Mapping[str, float] | None] = 0.0
     config: FrechetConfig
@@ -67,25 +65,17 @@ class FrechetDistance(Metric):
     @property
     def name(self) -> str:
         """The column's name, without the number of images."""
-        return f"fd-{self.config.extractor.use}"
-
-    @property
-    def _features(self) -> FeatureExtractor:
-        extractor: FeatureExtractor = self.parts["extractor"]
-        return extractor
+        return f"fd-{self.features_name}"
 
     def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
         """Why there is no such distance of these images: their channels or size, or their number."""
-        extractor, smallest = self.config.extractor.use, self._features.minimum_size
-        if info.channels != 3:
-            return f"{extractor} looks at colour images, not at {info.channels} channels; set the dataset's channels to 3"
-        if min(info.image_size) < smallest:
-            return f"{extractor} needs {smallest}×{smallest} pixels, and images have {info.image_size[0]}×{info.image_size[1]}"
+        if reason := super().refusal(info, samples=samples, reference=reference):
+            return reason
         for what, count in (("samples", samples), ("reference images", reference)):
-            needed = 1 if self.config.allow_few else self._features.dimensions
+            needed = 1 if self.config.allow_few else self.features.dimensions
             if count <= needed:
                 return (
-                    f"{count} {what} are too few for the covariance of {self._features.dimensions} features; "
+                    f"{count} {what} are too few for the covariance of {self.features.dimensions} features; "
                     f"{'give' if needed == 1 else 'set allow_few = true, or give'} more than {needed}"
                 )
         return None
@@ -99,18 +89,19 @@ class FrechetDistance(Metric):
         from tamingplat_metrics.torch_fidelity_extractor import register_extractor
 
         assert subject.features is not None and subject.reference_features is not None
-        register_extractor(f"tamingplat-{self.config.extractor.use}", self._features)
+        register_extractor(f"tamingplat-{self.features_name}", self.features)
         count, reference = len(subject.features), len(subject.reference_features)
         try:
             distance = frechet_distance(subject.features, subject.reference_features)
         except TamingplatError as error:
             raise TamingplatError(f"{self.name}: {error}") from error
-        name = self.name if count >= MANY_IMAGES else f"{self.name} (N={count})"
         what = (
-            f"Fréchet distance of {self.config.extractor.use} features between {count} images and {reference} of the "
+            f"Fréchet distance of {self.features_name} features between {count} images and {reference} of the "
             f"{subject.reference} split; it falls with their number, so compare equal numbers alone."
         )
-        return [Measurement(name, distance, "", "lower", what, network=True, headline=True)]
+        few = min(count, reference) < MANY_IMAGES
+        name = numbered(self.name, count)
+        return [Measurement(name, distance, "", "lower", what, network=True, headline=True, ranks=not few)]
 
 
 class FrechetInceptionDistance(FrechetDistance):
@@ -118,10 +109,10 @@ class FrechetInceptionDistance(FrechetDistance):
 
     def __init__(self, config: FidConfig, parts: Mapping[str, Any]) -> None:
         super().__init__(config, parts)
-        if not isinstance(self._features, InceptionFeatures):
+        if not isinstance(self.features, InceptionFeatures):
             raise TamingplatError(
                 f"metric fid: its extractor must be inception, not {config.extractor.use}; "
-                "with other features use fd-st-vgg with that extractor, which is then called fd- and the extractor's name"
+                "with other features use fd, which is called fd- and the extractor's name"
             )
 
     @property

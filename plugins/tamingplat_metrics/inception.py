@@ -1,139 +1,99 @@
-"""torch-fidelity's Inception v3, whose features define the Fréchet inception distance.
+"""torch-fidelity's Inception v3, whose features define the Fréchet inception distance and whose classes the Inception score.
+
+Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, in TensorFlow's version of 2015-12-05.
 
 Shape letters: B batch, H/W image, D features.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tamingplat.interfaces import DataError, TamingplatError, UnavailableError
-from tamingplat.interfaces.models import FeatureExtractor, without_autocast
-from tamingplat_metrics.config import InceptionConfig
+from tamingplat.interfaces import DataError
+from tamingplat_metrics.config import WeightsConfig
+from tamingplat_metrics.extractor import FileExtractor, FirstFeatures
+from tamingplat_metrics.weight_files import WeightFile, first_line, read_tensors, sha256
 
-if TYPE_CHECKING:
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-LAYER = "2048"
 DIGEST = "6726825d"
 """How the SHA-256 of the published weights begins; their file's name says so too."""
 FILE = f"weights-inception-2015-12-05-{DIGEST}.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
 
-# What torch.load raises for a file that is cut short, is no weight file, or holds more than tensors.
-_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
+
+class _Inception(FileExtractor):
+    """One layer of the network, on images that are resized to 299 × 299 as TensorFlow 1 did it."""
+
+    layer: ClassVar[str]
+    """As torch-fidelity names it."""
+
+    config: WeightsConfig
+
+    @property
+    def weight_file(self) -> WeightFile:
+        """The file that torch-fidelity publishes."""
+        return WeightFile(FILE, URL, DIGEST)
+
+    def load(self) -> nn.Module:
+        """The network with the published weights and no others; errors as in ``FileExtractor.load``."""
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+        path = self.weight_file.find(self.name, self.config)
+        # The constructor unpickles whatever its file holds. What it gets is the tensors that were read without executing
+        # anything, written again, in memory.
+        buffer = io.BytesIO()
+        torch.save(_read(path), buffer)
+        buffer.seek(0)
+        try:
+            network = FeatureExtractorInceptionV3("inception-v3-compat", [self.layer], feature_extractor_weights_path=buffer)
+        except RuntimeError as error:
+            raise DataError(f"{path}: not the weights of this network ({first_line(error)})") from error
+        return FirstFeatures(network)
 
 
-class InceptionFeatures(FeatureExtractor):
-    """The 2048 features before the classifier, of images resized to 299 × 299 as TensorFlow 1 did it."""
+class InceptionFeatures(_Inception):
+    """The 2048 features before the classifier."""
 
-    config: InceptionConfig
+    layer = "2048"
 
-    def __init__(self, config: InceptionConfig, parts: Mapping[str, Any]) -> None:
-        super().__init__(config, parts)
-        self._network: FeatureExtractorInceptionV3 | None = None
+    @property
+    def name(self) -> str:
+        """``inception``."""
+        return "inception"
 
     @property
     def dimensions(self) -> int:
         """2048."""
         return 2048
 
+
+class InceptionLogits(_Inception):
+    """The 1008 logits of the classifier without its biases, of which the Inception score is made."""
+
+    layer = "logits_unbiased"
+
     @property
-    def _default_file(self) -> Path:
-        return Path(torch.hub.get_dir()) / "checkpoints" / FILE
+    def name(self) -> str:
+        """``inception-logits``."""
+        return "inception-logits"
 
-    def missing(self) -> str | None:
-        """Why the weights cannot be had here, and which file to put where; ``None`` where they can. Downloads nothing."""
-        if self.config.weights is not None:
-            return (
-                None if self.config.weights.is_file() else f"{self.config.weights}, which the setting weights names, is no file"
-            )
-        if self.config.download or self._default_file.is_file():
-            return None
-        return (
-            f"the weights, {FILE}, are not on this machine; put that file, from {URL}, into {self._default_file.parent}, "
-            "or name it with the setting weights, or set download = true where there is a network"
-        )
-
-    def features(self, images: Tensor) -> Tensor:
-        """uint8 (B, 3, H, W) to float32 (B, 2048).
-
-        Raises:
-            TamingplatError: The images are not 8-bit colour images.
-            UnavailableError: The weights are not on this machine.
-            DataError: The weight file cannot be read, or is not the published one.
-        """
-        if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
-            raise TamingplatError(f"inception takes 8-bit colour images (B, 3, H, W), not {images.dtype} {tuple(images.shape)}")
-        if self._network is None:
-            self._network = self._load()
-        self._network.to(images.device)
-        with torch.no_grad(), without_autocast(images.device):
-            features: Tensor = self._network(images)[0]
-        return features
-
-    def _load(self) -> FeatureExtractorInceptionV3:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        path = self._file()
-        state = _read(path)
-        # The constructor unpickles whatever its file holds. What it gets is the tensors that were read without executing
-        # anything, written again, in memory.
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        buffer.seek(0)
-        # A layer's constructor draws initial weights, which must not shift anybody's random numbers.
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
-            try:
-                return FeatureExtractorInceptionV3("inception-v3-compat", [LAYER], feature_extractor_weights_path=buffer)
-            except RuntimeError as error:
-                raise DataError(f"{path}: not the weights of this network ({_first_line(error)})") from error
-
-    def _file(self) -> Path:
-        reason = self.missing()
-        if reason is not None:
-            raise UnavailableError(f"inception: {reason}")
-        if self.config.weights is not None:
-            return self.config.weights
-        path = self._default_file
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(URL, str(path), hash_prefix=DIGEST, progress=False)
-            except (URLError, OSError, RuntimeError) as error:
-                remedy = f"put the file into {path.parent}, or name it with the setting weights"
-                raise UnavailableError(f"{URL} could not be downloaded ({error}); {remedy}") from error
-        return path
+    @property
+    def dimensions(self) -> int:
+        """1008: the classes of ImageNet and eight that were never trained."""
+        return 1008
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     """The tensors of the published weight file; nothing in it is executed."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if not digest.startswith(DIGEST):
-            raise DataError(
-                f"{path}: its SHA-256 begins with {digest[: len(DIGEST)]}, the published weights' with {DIGEST}; with other "
-                f"weights the distance would not be FID; take the file from {URL}"
-            )
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except DataError:
-        raise
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: not a readable weight file ({_first_line(error)})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path}: holds no state dict, a mapping of names to tensors")
-    return state
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    digest = sha256(path)
+    if not digest.startswith(DIGEST):
+        raise DataError(
+            f"{path}: its SHA-256 begins with {digest[: len(DIGEST)]}, the published weights' with {DIGEST}; with other "
+            f"weights the distance would not be FID; take the file from {URL}"
+        )
+    return read_tensors(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
@@ -9,7 +10,7 @@ from urllib.error import URLError
 import torch
 from torchvision.models import WeightsEnum
 
-from tamingplat.interfaces import UnavailableError
+from tamingplat.interfaces import DataError, UnavailableError
 from tamingplat_perceptual.config import LpipsConfig
 
 
@@ -38,6 +39,7 @@ def backbone_file(weights: WeightsEnum, config: LpipsConfig) -> Path:
 
     Raises:
         UnavailableError: It is not on this machine and not to be downloaded, or the download failed.
+        DataError: No file is named, and the one in torch.hub's folder is not the published one.
     """
     reason = why_missing(weights, config)
     if reason is not None:
@@ -47,16 +49,33 @@ def backbone_file(weights: WeightsEnum, config: LpipsConfig) -> Path:
     path = _hub_folder() / _file_name(weights)
     if not path.is_file():
         _download(weights, path)
+    if not _sha256(path).startswith(_digits(path)):
+        # Results are kept under the name of this file, so that it must be what the name says.
+        raise DataError(
+            f"{path}: its SHA-256 does not begin with {_digits(path)}; take the file from {weights.url}, "
+            "or name weights of your own with the setting weights"
+        )
     return path
 
 
+def _digits(path: Path) -> str:
+    """The first eight digits of the published content's SHA-256, in which the name of a file of torchvision ends."""
+    return path.stem.rpartition("-")[2]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: not a readable weight file ({error})") from error
+
+
 def _download(weights: WeightsEnum, path: Path) -> None:
-    # The name ends in the first eight digits of the content's SHA-256, which the download is checked against; it is written
-    # beside and renamed, so that a second process meets a whole file or none.
-    digits = path.stem.rpartition("-")[2]
+    # It is written beside and renamed, so that a second process meets a whole file or none.
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=digits, progress=False)
+        torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=_digits(path), progress=False)
     except (URLError, OSError, RuntimeError) as error:
         raise UnavailableError(
             f"{weights.url} could not be downloaded ({error}); "

@@ -1,0 +1,56 @@
+"""torch-fidelity's VGG16, whose features define precision and recall.
+
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+
+Shape letters: B batch, H/W image, D features.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import torch
+from torch import nn
+
+from tamingplat.interfaces import DataError
+from tamingplat_metrics.extractor import FileExtractor, FirstFeatures
+from tamingplat_metrics.weight_files import WeightFile, first_line, read_tensors
+
+FILE = "vgg16-397923af.pth"
+
+
+class Vgg16Features(FileExtractor):
+    """The 4096 features after the second fully connected layer and its ReLU, of images resized to 224 × 224."""
+
+    @property
+    def name(self) -> str:
+        """``vgg16``."""
+        return "vgg16"
+
+    @property
+    def dimensions(self) -> int:
+        """4096."""
+        return 4096
+
+    @property
+    def weight_file(self) -> WeightFile:
+        """The file of torchvision, which LPIPS with VGG16 takes, too."""
+        return WeightFile(FILE, f"https://download.pytorch.org/models/{FILE}", "397923af")
+
+    def load(self) -> nn.Module:
+        """The network with its weights; errors as in ``FileExtractor.load``."""
+        from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+
+        path = self.weight_file.find(self.name, self.config)
+        # The constructor unpickles whatever its file holds; it gets tensors alone, written again, in memory.
+        buffer = io.BytesIO()
+        torch.save(read_tensors(path), buffer)
+        buffer.seek(0)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", category=UserWarning, module=r"torchvision\.models\._utils")
+                network = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=buffer)
+        except RuntimeError as error:
+            raise DataError(f"{path}: not the weights of this network ({first_line(error)})") from error
+        return FirstFeatures(network)
