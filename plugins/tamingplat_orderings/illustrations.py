@@ -17,6 +17,26 @@ def raster() -> str:
     return draw(orders.raster)
 
 
+def raster_mirrored() -> str:
+    """The mirrored row-major order on an 8×8 grid."""
+    return draw(orders.raster_mirrored)
+
+
+def raster_flipped() -> str:
+    """The row-major order upside down on an 8×8 grid."""
+    return draw(orders.raster_flipped)
+
+
+def raster_rotated() -> str:
+    """The row-major order backwards on an 8×8 grid."""
+    return draw(orders.raster_rotated)
+
+
+def column_major() -> str:
+    """The column-major order on an 8×8 grid."""
+    return draw(orders.column_major)
+
+
 def alternate() -> str:
     """The alternate order on an 8×8 grid."""
     return draw(orders.alternate)

@@ -61,6 +61,42 @@ class Raster(FixedOrdering):
         return orders.raster(1, int(np.prod(grid)))
 
 
+class RasterMirrored(PlaneOrdering):
+    """Row by row, each row from right to left."""
+
+    def visit(self, grid: tuple[int, ...]) -> orders.Order:
+        """See ``orders.raster_mirrored``."""
+        height, width = grid
+        return orders.raster_mirrored(height, width)
+
+
+class RasterFlipped(PlaneOrdering):
+    """Row by row from the bottom."""
+
+    def visit(self, grid: tuple[int, ...]) -> orders.Order:
+        """See ``orders.raster_flipped``."""
+        height, width = grid
+        return orders.raster_flipped(height, width)
+
+
+class RasterRotated(PlaneOrdering):
+    """Row by row from the bottom, each row from right to left."""
+
+    def visit(self, grid: tuple[int, ...]) -> orders.Order:
+        """See ``orders.raster_rotated``."""
+        height, width = grid
+        return orders.raster_rotated(height, width)
+
+
+class ColumnMajor(PlaneOrdering):
+    """Column by column."""
+
+    def visit(self, grid: tuple[int, ...]) -> orders.Order:
+        """See ``orders.column_major``."""
+        height, width = grid
+        return orders.column_major(height, width)
+
+
 class Alternate(PlaneOrdering):
     """Row by row, odd rows from right to left."""
 

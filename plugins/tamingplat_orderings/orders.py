@@ -1,7 +1,7 @@
-"""The six visiting orders of the paper (Sec. 4.4, Fig. 29), as pure definitions on one grid.
+"""Visiting orders as pure definitions on one grid: the paper's six (Sec. 4.4, Fig. 29), and the mirror images of raster.
 
 Every function takes a grid's height H and width W, both at least 1, and returns int64 (H·W,): the raster index visited at each
-step. They are defined for every H and W; on square grids whose side is a power of two they equal the authors' public code.
+step. They are defined for every H and W; on square grids whose side is a power of two the six equal the authors' public code.
 """
 
 from __future__ import annotations
@@ -15,6 +15,26 @@ Order = npt.NDArray[np.int64]
 def raster(height: int, width: int) -> Order:
     """Row by row from the top, each row from left to right."""
     return np.arange(height * width, dtype=np.int64)
+
+
+def raster_mirrored(height: int, width: int) -> Order:
+    """``raster`` seen in a mirror: row by row from the top, each row from right to left."""
+    return raster(height, width).reshape(height, width)[:, ::-1].reshape(-1).copy()
+
+
+def raster_flipped(height: int, width: int) -> Order:
+    """``raster`` upside down: row by row from the bottom, each row from left to right."""
+    return raster(height, width).reshape(height, width)[::-1].reshape(-1).copy()
+
+
+def raster_rotated(height: int, width: int) -> Order:
+    """``raster`` turned by half a circle, that is, backwards: row by row from the bottom, each row from right to left."""
+    return raster(height, width)[::-1].copy()
+
+
+def column_major(height: int, width: int) -> Order:
+    """``raster`` mirrored at the diagonal: column by column from the left, each column from top to bottom."""
+    return raster(height, width).reshape(height, width).T.reshape(-1).copy()
 
 
 def alternate(height: int, width: int) -> Order:

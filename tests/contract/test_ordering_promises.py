@@ -16,6 +16,7 @@ from tamingplat.interfaces import CodeSpace
 from tamingplat.interfaces.models import Ordering
 from tamingplat.testing.orderings import check_permutation
 
+PAPERS = {"raster", "spiral-out", "spiral-in", "z-curve", "subsample", "alternate"}
 COMPONENTS = {component.name: component for component in tamingplat_components()}
 GOLDEN = json.loads((Path(__file__).parents[1] / "fixtures" / "parity" / "orderings.json").read_text())
 PLANES = [((height, width),) for height in range(1, 10) for width in range(1, 10)]
@@ -27,8 +28,8 @@ def ordering(request: pytest.FixtureRequest) -> Ordering:
     return pkgutil.resolve_name(component.factory)(component.config(), {})
 
 
-def test_the_six_of_the_paper() -> None:
-    assert set(COMPONENTS) == {"raster", "spiral-out", "spiral-in", "z-curve", "subsample", "alternate"}
+def test_the_six_of_the_paper_and_the_mirror_images_of_raster() -> None:
+    assert set(COMPONENTS) == PAPERS | {"raster-mirrored", "raster-flipped", "raster-rotated", "column-major"}
 
 
 def test_every_position_once(ordering: Ordering) -> None:
@@ -44,7 +45,7 @@ def test_several_grids(ordering: Ordering) -> None:
 
 
 @pytest.mark.parametrize("size", sorted(GOLDEN))
-@pytest.mark.parametrize("name", sorted(COMPONENTS))
+@pytest.mark.parametrize("name", sorted(PAPERS))
 def test_golden_orders(name: str, size: str) -> None:
     component = COMPONENTS[name]
     height, width = map(int, size.split("x"))
@@ -80,6 +81,10 @@ def test_a_plan_is_made_once(ordering: Ordering) -> None:
         ("z-curve", (4, 2), [0, 1, 2, 3, 4, 5, 6, 7]),
         ("subsample", (3, 3), [0, 2, 6, 8, 1, 7, 3, 5, 4]),
         ("alternate", (3, 2), [0, 1, 3, 2, 4, 5]),
+        ("raster-mirrored", (2, 3), [2, 1, 0, 5, 4, 3]),
+        ("raster-flipped", (2, 3), [3, 4, 5, 0, 1, 2]),
+        ("raster-rotated", (2, 3), [5, 4, 3, 2, 1, 0]),
+        ("column-major", (2, 3), [0, 3, 1, 4, 2, 5]),
     ],
 )
 def test_shapes_that_the_published_code_does_not_take(name: str, shape: tuple[int, int], expected: list[int]) -> None:
