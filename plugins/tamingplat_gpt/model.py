@@ -8,7 +8,7 @@ Shape letters: B batch, N code positions, V vocabulary, P condition positions, P
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -141,6 +141,18 @@ class GPT(Prior):
         """
         assert targets.shape[1] == 1, "this prior predicts the next step alone"
         assert state is None or isinstance(state, KeyValueState)
+        return self._predict(codes, visited, targets, condition, lengths, state)
+
+    def _predict(
+        self,
+        codes: Tensor,
+        visited: Tensor,
+        targets: Tensor,
+        condition: Tensor,
+        lengths: Tensor | None,
+        state: KeyValueState | None,
+    ) -> tuple[Tensor, KeyValueState]:
+        """See ``logits``."""
         total = self._prefix + visited.shape[1]
         device = codes.device
         last: Tensor | None = None
@@ -157,7 +169,11 @@ class GPT(Prior):
         else:
             tokens = self._prefix + (torch.full_like(targets[:, 0], visited.shape[1]) if lengths is None else lengths)
             start_of_row = torch.minimum(state.tokens_of_rows(), tokens - 1)
-            new, count = torch.stack([(tokens - start_of_row).max(), tokens.max()]).tolist()
+            missing, counts = torch.stack([tokens - start_of_row, tokens]).tolist()
+            new, count = max(missing), max(counts)
+            few = [row for row, number in enumerate(missing) if 2 * number <= new]
+            if few and new > 8:
+                return self._apart(codes, visited, targets, condition, tokens - self._prefix, state, few)
             index = start_of_row[:, None] + torch.arange(new, device=device)
             # Rows with fewer new tokens than others write their surplus to one slot after all that can ever count.
             slots = index.clamp(max=self._slots - 1)
@@ -168,6 +184,44 @@ class GPT(Prior):
         x = self._run(self._embed(rows), self._attending(index, Memory(state, slots, count)))
         x = x[:, -1:] if last is None else x.gather(1, last[:, None, None].expand(-1, 1, x.shape[2]))
         return self._to_logits(x), state
+
+    def _apart(
+        self,
+        codes: Tensor,
+        visited: Tensor,
+        targets: Tensor,
+        condition: Tensor,
+        lengths: Tensor,
+        state: KeyValueState,
+        few: Sequence[int],
+    ) -> tuple[Tensor, KeyValueState]:
+        """``logits`` where some rows lack much less than others: each sort on its own, so that none waits for the others.
+
+        Args:
+            codes: As in ``logits``, like the others.
+            visited: Likewise.
+            targets: Likewise.
+            condition: Likewise.
+            lengths: Likewise; given.
+            state: Likewise.
+            few: The rows that lack little.
+        """
+        many = [row for row in range(len(codes)) if row not in set(few)]
+        states, found = [], []
+        for rows in (few, many):
+            index = torch.tensor(rows, device=codes.device)
+            begin = rows is many and int(state.tokens_of_rows()[index].max()) == 0
+            kept = None if begin else state.select(index)
+            logits, of_rows = self._predict(
+                codes[index], visited[index], targets[index], condition[index], lengths[index], kept
+            )
+            states.append(of_rows)
+            found.append(logits)
+        logits, joined = torch.cat(found), KeyValueState.cat(states)
+        if few[-1] < many[0]:
+            return logits, joined
+        places = torch.tensor([*few, *many], device=codes.device).argsort()
+        return logits[places], joined.select(places)
 
     def _attending(self, index: Tensor, memory: Memory) -> Attending:
         """What the tokens at ``index`` attend to, with the cheapest mask that says so."""

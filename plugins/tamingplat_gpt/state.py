@@ -82,6 +82,12 @@ class KeyValueState(PriorState):
         tokens = None if self.tokens is None else self.tokens[rows]
         return KeyValueState(self.cache.index_select(2, rows), self.filled, tokens)
 
+    def blank(self, rows: int) -> KeyValueState:
+        """Rows without a token, not even those of the prefix."""
+        layers, kinds, _, heads, _, size = self.cache.shape
+        tokens = torch.zeros(rows, dtype=torch.int64, device=self.cache.device)
+        return KeyValueState(self.cache.new_zeros(layers, kinds, rows, heads, 0, size), 0, tokens)
+
     @classmethod
     def cat(cls, states: Sequence[KeyValueState]) -> KeyValueState:
         """All rows of several states of one prior."""

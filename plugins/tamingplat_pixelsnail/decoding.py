@@ -74,8 +74,36 @@ def visiting_steps(
     return steps
 
 
+def beginning_row_by_row(grids: Sequence[Grid], visited: Tensor, lengths: Tensor | None, targets: Tensor) -> int | None:
+    """How many positions are visited at most, where every row has visited a beginning of one grid's row-by-row order.
+
+    Args:
+        grids: All grids.
+        visited: int64 (B, T), each a step of its own.
+        lengths: int64 (B,); all T where ``None``.
+        targets: int64 (B, K).
+
+    Returns:
+        At least how many positions the longest row has visited, where the only target of every row comes next in that order;
+        else ``None``.
+    """
+    T = visited.shape[1]
+    if len(grids) > 1 or targets.shape[1] != 1:
+        return None
+    following = torch.full_like(targets[:, 0], T) if lengths is None else lengths
+    in_order = (visited == torch.arange(T, device=visited.device)).all() & (targets[:, 0] == following).all()
+    # Where rows are padded to the whole grid, the longest one still has a target left.
+    return min(T, grids[0].stack.length - 1) if bool(in_order) else None
+
+
 def recompute(
-    grids: Sequence[Grid], codes: Tensor, targets: Tensor, condition: Tensor, steps: Tensor, lengths: Tensor
+    grids: Sequence[Grid],
+    codes: Tensor,
+    targets: Tensor,
+    condition: Tensor,
+    steps: Tensor,
+    lengths: Tensor,
+    known: int | None = None,
 ) -> tuple[Tensor, PixelSNAILState]:
     """Logits (B, K, V) of targets by a pass over every grid that has one, whatever is known already.
 
@@ -86,6 +114,7 @@ def recompute(
         condition: int64 (B, P).
         steps: int64 (B, N + 1), see ``visiting_steps``.
         lengths: int64 (B,), how many positions are visited.
+        known: See ``beginning_row_by_row``.
     """
     visited = steps[:, :-1] != NEVER
     codes = torch.where(visited, codes, 0)
@@ -96,7 +125,7 @@ def recompute(
         grid = grids[index]
         here = slice(grid.start, grid.stop)
         tokens, inside = grid.conditions(codes, condition), grid.within(targets)
-        found, lane = grid.stack.recompute(codes[:, here], tokens, next_steps[:, here], visited[:, here], inside)
+        found, lane = grid.stack.recompute(codes[:, here], tokens, next_steps[:, here], visited[:, here], inside, known)
         lane.ready = _rows_of(grid, targets)
         lane.complete = bool(lane.ready.all())
         state.lanes[index] = lane
@@ -162,7 +191,14 @@ def _ready(
     time: int | None,
 ) -> Lane:
     """The grid's memory with the condition of every row that has a target there."""
-    if lane is not None and (grid.start == 0 or lane.complete):
+    if lane is not None and lane.complete:
+        return lane
+    if grid.start == 0:
+        # All of the first grid's condition is given; only rows that were blank lack it.
+        if lane is None:
+            return grid.stack.lane(condition)
+        grid.stack.refresh(lane, condition, ~lane.ready)
+        lane.complete = True
         return lane
     rows = _rows_of(grid, targets)
     if lane is not None and bool((lane.ready | ~rows).all()):

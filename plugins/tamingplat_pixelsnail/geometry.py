@@ -110,6 +110,30 @@ class Geometry:
         )
 
 
+def row_by_row(count: int, height: int, width: int, like: Tensor) -> Geometry:
+    """The geometry of the first ``count`` positions of a grid in row-by-row order, and of no others.
+
+    Args:
+        count: At least 1; its ``height`` is that of the rows that these lie in.
+        height: Rows of the whole grid, which coordinates are relative to.
+        width: Columns of the grid.
+        like: A parameter, for dtype and device.
+    """
+    places = torch.arange(count, device=like.device)
+    attendable = (places < places[:, None]) | ((places == 0) & (places[:, None] == 0))
+    return Geometry(
+        height=-(-count // width),
+        width=width,
+        raster=True,
+        destinations=None,
+        sources=None,
+        counts=(),
+        attendable=attendable[None, None],
+        reached=(places > 0)[None, :, None],
+        background=background(height, width, like)[:count],
+    )
+
+
 class GeometryCache:
     """The geometries of the last shared order, so that training under one order computes its masks once.
 

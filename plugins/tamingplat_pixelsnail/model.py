@@ -51,7 +51,7 @@ from tamingplat.interfaces import CodeSpace, ConditionLayout, ConditionPart, Con
 from tamingplat.interfaces.models import ParameterGroup, Prior, PriorBatch, PriorState, VisitPlan
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import plane
-from tamingplat_pixelsnail.decoding import Grid, proceed, recompute, visiting_steps
+from tamingplat_pixelsnail.decoding import Grid, beginning_row_by_row, proceed, recompute, visiting_steps
 from tamingplat_pixelsnail.geometry import OFFSETS, Geometry, GeometryCache, earlier_neighbours
 from tamingplat_pixelsnail.stack import GridStack
 from tamingplat_pixelsnail.state import PixelSNAILState
@@ -200,12 +200,78 @@ class PixelSNAIL(Prior):
         ``visited`` and ``targets`` are slices of one order; other calls wait once or more.
         """
         assert state is None or isinstance(state, PixelSNAILState), state
+        return self._predict(codes, visited, targets, condition, lengths, state, sizes)
+
+    def _predict(
+        self,
+        codes: Tensor,
+        visited: Tensor,
+        targets: Tensor,
+        condition: Tensor,
+        lengths: Tensor | None,
+        state: PixelSNAILState | None,
+        sizes: Tensor | None,
+    ) -> tuple[Tensor, PixelSNAILState]:
+        """See ``logits``."""
         B, T = visited.shape
         if state is None and T == 0:
             state = PixelSNAILState.empty(B, self.space.length, codes.device)
         arrivals = None if state is None else state.newly_visited(visited, lengths)
+        if state is not None and arrivals is None and sizes is None and lengths is not None:
+            goes_on = state.serves(visited, lengths)
+            if any(goes_on):
+                return self._apart(codes, visited, targets, condition, lengths, state, goes_on)
         if state is None or arrivals is None:
+            alone = sizes is None or len(sizes) == self.space.length
+            # A state may know of positions that were visited together, in which order these are no beginning of anything.
+            known = beginning_row_by_row(self._grids(), visited, lengths, targets) if alone and state is None else None
             lengths = torch.full((B,), T, device=codes.device) if lengths is None else lengths
             steps = visiting_steps(visited, lengths, self.space.length, sizes, state)
-            return recompute(self._grids(), codes, targets, condition, steps, lengths)
+            return recompute(self._grids(), codes, targets, condition, steps, lengths, known)
         return proceed(self._grids(), codes, targets, condition, state, arrivals, T if lengths is None else None)
+
+    def _apart(
+        self,
+        codes: Tensor,
+        visited: Tensor,
+        targets: Tensor,
+        condition: Tensor,
+        lengths: Tensor,
+        state: PixelSNAILState,
+        goes_on: list[bool],
+    ) -> tuple[Tensor, PixelSNAILState]:
+        """``logits`` where the state serves some rows and not others, which alone are computed anew.
+
+        Args:
+            codes: As in ``logits``, like the others.
+            visited: Likewise.
+            targets: Likewise.
+            condition: Likewise.
+            lengths: Likewise; given.
+            state: Likewise.
+            goes_on: Which rows it serves.
+        """
+        served = [row for row, serves in enumerate(goes_on) if serves]
+        others = [row for row, serves in enumerate(goes_on) if not serves]
+        states, found = [], []
+        for rows in (served, others):
+            index = torch.tensor(rows, device=codes.device)
+            kept = state.select(index)
+            # Rows that have visited nothing know of no steps that a new beginning would forget.
+            blank = rows is others and not bool(kept.lengths.any())
+            logits, of_rows = self._predict(
+                codes[index],
+                visited[index],
+                targets[index],
+                condition[index],
+                lengths[index],
+                None if blank else kept,
+                None,
+            )
+            states.append(of_rows)
+            found.append(logits)
+        logits, joined = torch.cat(found), PixelSNAILState.cat(states)
+        if served[-1] < others[0]:
+            return logits, joined
+        places = torch.tensor([*served, *others], device=codes.device).argsort()
+        return logits[places], joined.select(places)

@@ -20,13 +20,17 @@ NEIGHBOURS = tuple(tap for tap in range(9) if tap != CENTRE)
 def sliced_convolution(convolution: MaskedConv, inputs: Tensor, geometry: Geometry) -> Tensor:
     """The convolution under row-by-row order, (B, N, A) to (B, N, O): three taps of the row above, the current row's left one
     and, where not strict, its centre, as one plain convolution whose last tap or two are zero.
+
+    Inputs may end before the grid does, with the last position that is wanted: no position reads a later one.
     """
+    positions = inputs.shape[1]
+    inputs = F.pad(inputs, (0, 0, 0, geometry.height * geometry.width - positions))
     weight = convolution.weight
     current = weight[:, :, 1:2, : 1 if convolution.strict else 2]
     kernel = torch.cat([weight[:, :, :1], F.pad(current, (0, 3 - current.shape[3]))], dim=2)
     grid = inputs.reshape(len(inputs), geometry.height, geometry.width, convolution.inputs)
     image = F.pad(grid, (0, 0, 1, 1, 1, 0)).permute(0, 3, 1, 2)
-    return F.conv2d(image, kernel, convolution.bias).permute(0, 2, 3, 1).flatten(1, 2)
+    return F.conv2d(image, kernel, convolution.bias).permute(0, 2, 3, 1).flatten(1, 2)[:, :positions]
 
 
 def masked_convolution(convolution: MaskedConv, inputs: Tensor, geometry: Geometry) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tamingplat.interfaces import ConditionLayout
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import Context
-from tamingplat_pixelsnail.geometry import CENTRE, Geometry, background, neighbour_table
+from tamingplat_pixelsnail.geometry import CENTRE, Geometry, background, neighbour_table, row_by_row
 from tamingplat_pixelsnail.lane import Lane
 from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, drop_nothing, normal_linear
 from tamingplat_pixelsnail.passes import NEIGHBOURS, ColumnPass, FullPass
@@ -164,7 +164,15 @@ class GridStack(nn.Module):
         logits: Tensor = self.head(x)
         return logits
 
-    def recompute(self, codes: Tensor, tokens: Tensor, steps: Tensor, visited: Tensor, targets: Tensor) -> tuple[Tensor, Lane]:
+    def recompute(
+        self,
+        codes: Tensor,
+        tokens: Tensor,
+        steps: Tensor,
+        visited: Tensor,
+        targets: Tensor,
+        known: int | None = None,
+    ) -> tuple[Tensor, Lane]:
         """Logits of targets by one pass over the whole grid, and the memory from which decoding goes on.
 
         Args:
@@ -173,13 +181,22 @@ class GridStack(nn.Module):
             steps: int64 (B, N), the step at which each position is visited; for the targets the next one.
             visited: bool (B, N).
             targets: int64 (B, K), N for none.
+            known: Where every row has visited a beginning of the row-by-row order and its target comes next: the longest of
+                these. The pass is then over that and the target alone.
 
         Returns:
             Logits (B, K, V) and the memory.
         """
         B = len(targets)
+        condition = self._condition(tokens)
+        if known is None:
+            geometry = self.geometry(steps, B, sliced=False)
+        else:
+            geometry = row_by_row(known + 1, self.height, self.width, self.first.weight)
+            codes, visited = codes[:, : known + 1], visited[:, : known + 1]
+            condition = condition[:, : known + 1] if condition is not None and condition.shape[1] > 1 else condition
         embedded = self.embedding(codes)
-        here = FullPass(self.geometry(steps, B, sliced=False), embedded, self._condition(tokens), record=True)
+        here = FullPass(geometry, embedded, condition, record=True)
         x = self._trunk(here)
 
         index = targets.clamp(max=self.length - 1)[:, :, None]
@@ -189,12 +206,12 @@ class GridStack(nn.Module):
 
         lane = self.lane(tokens)
         columns = torch.cat([embedded, *here.columns], dim=-1) * visited[:, :, None]
-        lane.columns[:, : self.length] = columns
+        lane.columns[:, : columns.shape[1]] = columns
         # Visited positions come first, in any order; what follows them is not read.
         first = (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
         for kept, kept_values, (keys, values) in zip(lane.keys, lane.values, here.memory, strict=True):
-            kept[..., : self.length] = keys.gather(2, first.expand_as(keys)).transpose(2, 3)
-            kept_values[:, :, : self.length] = values.gather(2, first.expand_as(values))
+            kept[..., : keys.shape[2]] = keys.gather(2, first.expand_as(keys)).transpose(2, 3)
+            kept_values[:, :, : values.shape[2]] = values.gather(2, first.expand_as(values))
         lane.filled = visited.sum(1)
         lane.pending_columns = at_targets(torch.cat(here.columns, dim=-1)).to(lane.columns.dtype)
         lane.pending_features = [at_targets(features).to(lane.columns.dtype) for features in here.features]

@@ -108,6 +108,14 @@ class PixelSNAILState(PriorState):
         known, anywhere, everywhere = torch.stack([complete, mask.any(), mask.all()]).tolist()
         return Arrivals(anywhere, None if everywhere and anywhere else mask) if known else None
 
+    def serves(self, visited: Tensor, lengths: Tensor) -> list[bool]:
+        """For each row whether all that it has visited since are targets of this state; arguments as ``newly_visited``."""
+        time = torch.arange(visited.shape[1], device=visited.device)
+        new = (time >= self.lengths[:, None]) & (time < lengths[:, None])
+        expected = (visited[:, :, None] == self.targets[:, None, :]).any(2)
+        found: list[bool] = (expected | ~new).all(1).tolist()
+        return found
+
     def visit(self, arrivals: Arrivals) -> None:
         """Count the targets that were visited, as one step."""
         K = self.targets.shape[1]
@@ -135,6 +143,10 @@ class PixelSNAILState(PriorState):
             self.targets[rows],
             {grid: lane.select(rows) for grid, lane in self.lanes.items()},
         ).measured()
+
+    def blank(self, rows: int) -> Self:
+        """See ``PriorState``."""
+        return type(self).empty(rows, self.steps.shape[1] - 1, self.steps.device)
 
     @classmethod
     def cat(cls, states: Sequence[Self]) -> Self:

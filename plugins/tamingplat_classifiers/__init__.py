@@ -1,0 +1,1 @@
+"""Classifiers: torchvision's pretrained networks, a residual network trained on the manifest's dataset, and their features."""

@@ -1,0 +1,106 @@
+"""Codes from logits: what samplers share, whatever order and window they draw in.
+
+Guidance, then temperature, then top-k (or a k of each sample's own), then top-p, then the maximum of the logits plus Gumbel
+noise addressed by (seed, sample, canonical position, code), which is a draw from their softmax.
+
+Shape letters: B batch, R rows given to the prior (B, or 2B under guidance), K positions of one step, P condition positions,
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tamingplat.interfaces.models import PriorScope, SampleRequest, gumbel_noise, uniform_noise
+from tamingplat_samplers import filters
+from tamingplat_samplers.config import LogitsConfig
+
+_MIXED_K_STREAM = 1
+
+
+def guidance_refusal(config: LogitsConfig, scope: PriorScope) -> str | None:
+    """Why a prior cannot be guided as the settings ask, with the remedy; ``None`` where it can, or where they do not ask."""
+    if config.guidance == 1:
+        return None
+    if not scope.layout:
+        return (
+            f"guidance {config.guidance:g} compares a conditional prior with itself without the condition, and this one has no "
+            "condition; leave guidance out, or choose a conditioner"
+        )
+    if not scope.null_condition:
+        return (
+            f"guidance {config.guidance:g} needs a prior that also learned the absent condition, and this one always had one: "
+            "train it with a conditioner whose dropout is above 0, such as 0.1, or leave guidance out"
+        )
+    return None
+
+
+class Guidance:
+    """Runs a prior on every image with its condition and, in the same batch, without it.
+
+    Rows 0 … B−1 have the condition and rows B … 2B−1 the absent one, over one state. Where guidance is off there is no
+    second half, and nothing is copied.
+    """
+
+    def __init__(self, config: LogitsConfig) -> None:
+        self._scale = config.guidance
+        self.guides = config.guidance != 1
+
+    def repeat(self, tensor: Tensor) -> Tensor:
+        """(B, …) as (R, …), the same in both halves."""
+        return torch.cat([tensor, tensor]) if self.guides else tensor
+
+    def conditions(self, condition: Tensor, null: Tensor | None) -> Tensor:
+        """Conditions and absent conditions, int64 (B, P) each, as the rows of one batch, int64 (R, P)."""
+        if not self.guides:
+            return condition
+        assert null is not None, "guidance_refusal says whether a prior can be guided"
+        return torch.cat([condition, null])
+
+    def combine(self, logits: Tensor) -> Tensor:
+        """u + s·(c − u) of log-probabilities c with the condition and u without it, float (R, K, V) to float64 (B, K, V).
+
+        Ho and Salimans, "Classifier-Free Diffusion Guidance", 2022, Eq. 6, for log-probabilities in place of scores. The
+        logits need no normalising, which would add the same number to all codes.
+        """
+        logits = logits.double()
+        if not self.guides:
+            return logits
+        conditional, unconditional = logits.chunk(2)
+        return unconditional + self._scale * (conditional - unconditional)
+
+
+class Drawer:
+    """Draws codes from logits by the settings that every sampler has."""
+
+    def __init__(self, config: LogitsConfig) -> None:
+        self._config = config
+
+    def draw(self, logits: Tensor, request: SampleRequest, positions: Tensor) -> Tensor:
+        """Codes, int64 (B, K), of logits, float (B, K, V), at canonical ``positions`` (B, K) of the samples of a request."""
+        return self.draw_at(logits, request.seed, request.indices, positions)
+
+    def draw_at(self, logits: Tensor, seed: int, indices: Tensor, positions: Tensor) -> Tensor:
+        """As ``draw``, where row b belongs to sample ``indices[b]`` of a seed; several rows may belong to one sample."""
+        config, logits = self._config, logits.double()
+        if config.temperature == 0:
+            return logits.argmax(-1)
+        logits = logits / config.temperature
+        k = self._k(seed, indices)
+        if k is not None:
+            logits = filters.top_k(logits, k.expand(positions.shape) if isinstance(k, Tensor) else k)
+        logits = filters.top_p(logits, config.top_p)
+        return (logits + gumbel_noise(seed, indices, positions, logits.shape[-1])).argmax(-1)
+
+    def _k(self, seed: int, indices: Tensor) -> int | Tensor | None:
+        """The k of every row: one number, or int64 (B, 1) drawn from the set at (seed, sample); ``None`` keeps all codes."""
+        choices = self._config.mixed_k
+        if choices is None:
+            return self._config.top_k
+        uniform = uniform_noise(seed, indices, torch.zeros_like(indices)[:, None], 1, stream=_MIXED_K_STREAM)[..., 0]
+        # Compared, not looked up: a tensor made of the choices would have to travel to the device at every step.
+        k = torch.full_like(uniform, choices[0], dtype=torch.int64)
+        for number, choice in enumerate(choices[1:], start=1):
+            k = torch.where(uniform * len(choices) >= number, choice, k)
+        return k
