@@ -1,6 +1,6 @@
 """The image's class as one token.
 
-Shape letters: B batch.
+Shape letters: B batch, L classes.
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ class ClassCondition(Conditioner):
                 f"label {int(wrong[0])} is outside the dataset's {len(self._tokens)} classes; mend the label column"
             )
         return self._tokens.to(labels.device)[labels][:, None]
+
+    def class_tokens(self) -> Tensor:
+        """The token of each of the dataset's classes, int64 (L,)."""
+        return self._tokens
 
     def null(self, batch: int) -> Tensor:
         """The last index of the vocabulary, int64 (B, 1)."""

@@ -49,6 +49,11 @@ class CombinedCondition(Conditioner):
         """What any of the parts reads."""
         return tuple(dict.fromkeys(name for part in self._parts for name in part.columns))
 
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """What the content of matters to any of the parts."""
+        return tuple(dict.fromkeys(name for part in self._parts for name in part.contents))
+
     def derive(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What each part makes of the batch, under its own name behind the part's number."""
         return {
@@ -68,6 +73,11 @@ class CombinedCondition(Conditioner):
             if part.layout(self.info.image_size):
                 tokens.append(part.encode(own))
         return torch.cat(tokens, dim=1)
+
+    def class_tokens(self) -> Tensor | None:
+        """Those of the part that names the class, int64 (L,); ``None`` where none does."""
+        found = [tokens for part in self._parts if (tokens := part.class_tokens()) is not None]
+        return found[0] if found else None
 
     def null(self, batch: int) -> Tensor:
         """The null tokens of all conditions, int64 (B, P)."""

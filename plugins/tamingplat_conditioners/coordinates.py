@@ -56,6 +56,11 @@ class CoordinatesCondition(Conditioner):
         """The dataset's coordinates, or the image for the number of examples."""
         return ("coordinates",) if self._frame == "original" else ("image",)
 
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The dataset's coordinates; nothing of an image that is whole."""
+        return ("coordinates",) if self._frame == "original" else ()
+
     def derive(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``coordinates``, float32 (B, 1, H, W) in [0, 1)."""
         if self._frame == "original":

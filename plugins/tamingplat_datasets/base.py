@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tamingplat_datasets.conditions import UnusableConditionError
 from tamingplat_datasets.config import ImageConfig
 from tamingplat_datasets.geometry import place
 from tamingplat_datasets.labels import Classes, UnusableLabelError
+from tamingplat_datasets.own_files import read_own
 from tamingplat_datasets.pixels import UnusableImageError, decode, to_array, with_channels
 
 if TYPE_CHECKING:
@@ -146,6 +148,10 @@ class ImageDataset(Dataset):
         if self.config.coordinates and "coordinates" not in self._left_out:
             example["coordinates"] = placement.coordinates()
         return example
+
+    def convert(self, files: Mapping[str, Path], image_size: tuple[int, int]) -> Example:
+        """Files of the user's own, brought to a size as images of the table are; see ``Dataset.convert``."""
+        return read_own(files, self.config.model_copy(update={"size": image_size}))
 
     @contextmanager
     def _naming(self, split: str, index: int, column: str) -> Iterator[None]:

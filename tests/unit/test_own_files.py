@@ -1,0 +1,83 @@
+"""Files of the user's own: treated as a dataset's images are, or taken as they are, and named where they cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tamingplat_datasets.config import ParquetConfig
+from tamingplat_datasets.own_files import read_own as as_the_dataset_does
+
+from tamingplat.interfaces import DataError, DatasetInfo
+from tamingplat.stages.finished.files import read_own
+from tamingplat.testing.standins import StandInDataset
+
+INFO = DatasetInfo((16, 16), 3, {"train": 4}, ("square", "star"), ("image", "label"), 4, ("top", "left"))
+
+
+def save(path: Path, array: np.ndarray, mode: str | None = None) -> Path:
+    Image.fromarray(array, mode).save(path)
+    return path
+
+
+def test_without_files_of_its_own_a_dataset_takes_them_at_their_size(tmp_path: Path) -> None:
+    classes = np.arange(12 * 20).reshape(12, 20) % 4
+    depth = (np.arange(12 * 20).reshape(12, 20) * 200).astype(np.uint16)
+    (tmp_path / "joints.json").write_text(json.dumps([[1, 2, 2, 3, 4, 0]]))
+    files = {
+        "image": save(tmp_path / "image.png", np.full((12, 20, 4), 255, np.uint8)),
+        "segmentation": save(tmp_path / "classes.png", classes.astype(np.uint8)),
+        "depth": save(tmp_path / "depth.png", depth),
+        "keypoints": tmp_path / "joints.json",
+    }
+    example = read_own(StandInDataset(INFO), files, (12, 20))
+    assert example["image"].shape == (3, 12, 20) and np.array_equal(example["segmentation"], classes)
+    # Sixteen bits are sixteen bits.
+    assert np.allclose(example["depth"][0], depth / 65_535) and example["depth"].dtype == np.float32
+    assert example["keypoints"].tolist() == [[[1, 2, 2], [3, 4, 0]]]
+
+
+def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
+    grey = np.zeros((12, 20), np.uint8)
+    palette = Image.fromarray(grey, "P")
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    palette.save(tmp_path / "palette.png")
+    (tmp_path / "none.png").write_bytes(b"no image")
+    (tmp_path / "none.json").write_text("[1, 2]")
+    save(tmp_path / "nan.tif", np.full((12, 20), np.nan, np.float32))
+    for column, name, told in (
+        ("segmentation", "palette.png", "palette"),
+        ("segmentation", save(tmp_path / "many.png", grey + 9).name, "class numbers 9 beyond the 4 classes"),
+        ("segmentation", save(tmp_path / "rgb.png", np.zeros((12, 20, 3), np.uint8)).name, "one channel"),
+        ("segmentation", save(tmp_path / "small.png", grey[:4]).name, "4×20 pixels, and 12×20"),
+        ("depth", "nan.tif", "NaN"),
+        ("image", "none.png", "image"),
+        ("image", "absent.png", "cannot be read"),
+        ("keypoints", "none.json", "not x, y and visibility"),
+    ):
+        with pytest.raises(DataError) as error:
+            read_own(StandInDataset(INFO), {column: tmp_path / name}, (12, 20))
+        assert told in str(error.value) and name in str(error.value)
+
+
+def test_a_dataset_of_files_resizes_and_crops_them_as_its_own(tmp_path: Path) -> None:
+    config = ParquetConfig(
+        train=tmp_path, validation=tmp_path, size=(8, 8), segmentation={"classes": 3}, label_column=""
+    ).model_copy(update={"size": (16, 16)})
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:, 32:] = 200
+    classes = (image[..., 0] > 0).astype(np.uint8)
+    files = {"image": save(tmp_path / "image.png", image), "segmentation": save(tmp_path / "classes.png", classes)}
+    example = as_the_dataset_does(files, config)
+    # The shorter side fits, and the middle is cut out: classes fall where the image's colours do.
+    assert example["image"].shape == (3, 16, 16) and example["segmentation"].shape == (16, 16)
+    assert np.array_equal(example["segmentation"][8], [0] * 8 + [1] * 8)
+    assert example["image"][0, 8, 4] < 20 and example["image"][0, 8, 12] > 180
+    save(tmp_path / "classes.png", classes[:16])
+    with pytest.raises(DataError, match=r"classes\.png: 16×64 pixels, but the image has 32×64"):
+        as_the_dataset_does(files, config)
+    with pytest.raises(DataError, match="depth"):
+        as_the_dataset_does({"depth": files["image"]}, config)
