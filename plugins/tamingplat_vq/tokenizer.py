@@ -6,7 +6,7 @@ Shape letters: B batch, C/H/W image, D embedding, h/w code grid, N = h·w codes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from tamingplat.interfaces.models import Tokenizer
 from tamingplat_vq.config import AutoencoderConfig
 from tamingplat_vq.layers.encoder_decoder import Architecture, Decoder, Encoder
 from tamingplat_vq.quantizer import make_quantizer
+from tamingplat_vq.tiles import TiledNetwork
 
 
 class VQTokenizer(Tokenizer):
@@ -24,6 +25,8 @@ class VQTokenizer(Tokenizer):
     Raises:
         TamingplatError: Images of this size or with so many channels are impossible; nothing was allocated yet.
     """
+
+    tiles: ClassVar[bool] = True
 
     def __init__(self, config: Config, parts: Mapping[str, Any], *, image_size: tuple[int, int], channels: int) -> None:
         super().__init__(config, parts, image_size=image_size, channels=channels)
@@ -80,8 +83,12 @@ class VQTokenizer(Tokenizer):
         Raises:
             TamingplatError: The images are not divisible by f.
         """
-        self.code_space((images.shape[2], images.shape[3]))
-        return self.quantize.codes(self.latents(images)).flatten(1)
+        size = (images.shape[2], images.shape[3])
+        self.code_space(size)
+        if (network := self._in_tiles(size)) is None:
+            return self.quantize.codes(self.latents(images)).flatten(1)
+        latents = [network.encode(self.encoder, image).to(images.device) for image in torch.split(images, 1)]
+        return torch.cat([self.quantize.codes(self.quant_conv(image)).flatten(1) for image in latents])
 
     def decode(self, codes: Tensor, image_size: tuple[int, int]) -> Tensor:
         """int64 (B, N) in raster order to float (B, C, H, W), nominally in [-1, 1] and not clamped.
@@ -91,6 +98,15 @@ class VQTokenizer(Tokenizer):
         """
         space = self.code_space(image_size)
         assert codes.shape[1] == space.length, f"{codes.shape[1]} codes for a grid of {space.grids[0]}"
-        vectors = self.quantize.lookup(codes.view(-1, *space.grids[0]))
-        images: Tensor = self.decoder(self.post_quant_conv(vectors))
-        return images
+        vectors = self.post_quant_conv(self.quantize.lookup(codes.view(-1, *space.grids[0])))
+        if (network := self._in_tiles(image_size)) is None:
+            images: Tensor = self.decoder(vectors)
+            return images
+        return torch.cat([network.decode(self.decoder, latents) for latents in torch.split(vectors, 1)]).to(codes.device)
+
+    def _in_tiles(self, image_size: tuple[int, int]) -> TiledNetwork | None:
+        """What runs encoder and decoder for images that are larger than a tile; ``None`` where they run at once."""
+        if self.tile is None or max(image_size) <= self.tile:
+            return None
+        assert not self.training, "tiles are for encoding and decoding, not for training"
+        return TiledNetwork(self.tile, self.quant_conv.weight.device)
