@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tamingplat.interfaces import Config
 from tamingplat.report.summary import SummaryRow
@@ -21,6 +21,13 @@ class PublishedRow(Config):
 
     label: str = Field(description="Data, model and budget, as published.")
     values: dict[str, float] = Field(description="The published value of each variant, by column.")
+
+
+class OtherMeasure(Config):
+    """Where ours stands for a variant that is no component of its own: the same model at another budget, say."""
+
+    component: str = Field(description="The installed component of the table's axis.")
+    metric: str = Field(description="Our column for this variant, without its number of images.")
 
 
 class PublishedTable(Config):
@@ -39,8 +46,18 @@ class PublishedTable(Config):
     columns: dict[str, str] = Field(
         default_factory=dict, description="Heading of each variant that is not an installed component's name."
     )
+    measured: dict[str, OtherMeasure] = Field(
+        default_factory=dict, description="Variants that are another component's, by another column of ours."
+    )
     note: str = Field("", description="What has to be known to read it.")
     row: tuple[PublishedRow, ...] = Field(min_length=1, description="The published lines.")
+
+    @model_validator(mode="after")
+    def _measured_variants(self) -> PublishedTable:
+        unknown = [name for name in self.measured if name not in self.variants()]
+        if unknown:
+            raise ValueError(f"measured names {', '.join(unknown)}, of which no line has a value")
+        return self
 
     def variants(self) -> list[str]:
         """The columns, in the order in which the lines name them."""
@@ -66,7 +83,7 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
     lines: dict[tuple[str, ...], OurLine] = {}
     for row in rows:
         variant = row.components.get(table.axis, "")
-        column = next((name for name in row.metrics if name.split(" (")[0] == table.metric), None)
+        column = _column(row, table.metric)
         if row.kind != table.of or row.status != "done" or column is None or variant not in table.variants():
             continue
         setting = (row.manifest, *(row.names[kind] for kind in kinds), str(row.tokenizer_seed))
@@ -78,4 +95,13 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
         line = lines.setdefault(setting, OurLine(label, {}))
         value = row.metrics[column]
         line.values[variant] = (value.mean, value.standard_error)
+        for name, other in table.measured.items():
+            if other.component == variant and (of_other := _column(row, other.metric)) is not None:
+                value = row.metrics[of_other]
+                line.values[name] = (value.mean, value.standard_error)
     return list(lines.values())
+
+
+def _column(row: SummaryRow, metric: str) -> str | None:
+    """A row's column of this name, whatever number of images stands behind it."""
+    return next((name for name in row.metrics if name.split(" (")[0] == metric), None)

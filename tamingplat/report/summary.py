@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from tamingplat.stages import ResultRow, Results
+from tamingplat.report.lines import KINDS, joined, lines_of, marks, names_of, trainings
+from tamingplat.report.statistics import of_sample
+from tamingplat.stages import ResultRow, Results, Tuning
 
-KINDS = ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler")
+__all__ = ["KINDS", "SummaryRow", "Value", "over_seeds", "summarise", "value_of"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Value:
     Attributes:
         mean: Over the seeds that are done.
         standard_error: Of the mean, the seed being the unit; ``None`` for a single seed.
-        seeds: How many there were.
+        seeds: How many independent ones there were.
     """
 
     mean: float
@@ -41,6 +43,11 @@ class SummaryRow:
         reason: Why it is not done.
         metrics, cost: Numbers by name.
         trained_on: Columns that are not to be ranked, since the tokenizer was trained on a relative of their network.
+        line: What ``line_of`` calls its rows.
+        tuning: How many settings were tried, by kind.
+        averaged: Whether the prior's weights are an exponential moving average; ``None`` where nothing was trained.
+        copies: Seeds that are no training of their own, but the same artifact as another one.
+        notes: What is to be known of its numbers.
     """
 
     kind: str
@@ -54,15 +61,29 @@ class SummaryRow:
     metrics: dict[str, Value]
     cost: dict[str, Value]
     trained_on: tuple[str, ...] = field(default=())
+    line: str = ""
+    tuning: dict[str, Tuning] = field(default_factory=dict)
+    averaged: bool | None = None
+    copies: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def over_seeds(values: Sequence[float]) -> Value:
     """Mean and standard error of the values of several seeds."""
-    mean = math.fsum(values) / len(values)
     if len(values) == 1:
-        return Value(mean, None, 1)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return Value(mean, math.sqrt(variance / len(values)), len(values))
+        return Value(values[0], None, 1)
+    estimate = of_sample(values)
+    return Value(estimate.mean, estimate.standard_error, len(values))
+
+
+def value_of(rows: Sequence[ResultRow], column: str) -> Value:
+    """A metric of a line over its independent trainings: what one training was measured at twice is averaged first."""
+    return over_seeds([mean([row.metrics[column] for row in rows]) for rows in trainings(rows, column)])
+
+
+def mean(values: Sequence[float]) -> float:
+    """Their mean, exactly rounded; a single value stays what it is."""
+    return math.fsum(values) / len(values)
 
 
 def summarise(results: Results) -> list[SummaryRow]:
@@ -70,46 +91,40 @@ def summarise(results: Results) -> list[SummaryRow]:
 
     Rows of one name in different manifests are different lines unless the same content is behind them.
     """
-    groups: dict[tuple[object, ...], list[ResultRow]] = {}
-    for row in results.rows:
-        names = (row.manifest, *(_name(row, kind) for kind in KINDS), row.tokenizer_seed)
-        groups.setdefault((row.kind, row.group or names), []).append(row)
-    return [_summary(rows) for rows in groups.values()]
+    return [_summary(line, rows) for line, rows in lines_of(results).items()]
 
 
-def _name(row: ResultRow, kind: str) -> str:
-    return {
-        "dataset": row.dataset,
-        "tokenizer": row.tokenizer,
-        "prior": row.prior,
-        "ordering": row.ordering,
-        "conditioner": row.conditioner,
-        "sampler": row.sampler,
-    }[kind]
+def _cost(rows: Sequence[ResultRow], name: str) -> Value:
+    """A cost over the artifacts that it was paid for: what several rows share was paid once."""
+    part = next((kind for kind in ("prior", "tokenizer") if name.startswith(f"{kind}_")), "samples")
+    found: dict[Hashable, float] = {}
+    for index, row in enumerate(rows):
+        if name in row.cost:
+            found.setdefault(row.artifacts.get(part, index), row.cost[name])
+    return over_seeds(list(found.values()))
 
 
-def _summary(rows: Sequence[ResultRow]) -> SummaryRow:
+def _summary(line: str, rows: Sequence[ResultRow]) -> SummaryRow:
     first = rows[0]
     unfinished = [row for row in rows if row.status != "done"]
-
-    def gather(numbers: Sequence[dict[str, float]], sources: Sequence[dict[str, str]]) -> dict[str, Value]:
-        gathered: dict[str, dict[str, float]] = {}
-        for seed, (values, origins) in enumerate(zip(numbers, sources, strict=True)):
-            for name, value in values.items():
-                # One measurement that several rows share, of their tokenizer say, counts once.
-                gathered.setdefault(name, {})[origins.get(name, str(seed))] = value
-        return {name: over_seeds(list(values.values())) for name, values in gathered.items()}
-
+    done = [row for row in rows if row.seed is not None and row.status == "done"]
+    copies = [row for same in joined(done, marks) for row in same[1:]]
+    averaged = [row.machine["ema"] is not None for row in rows if "ema" in row.machine]
     return SummaryRow(
         kind=first.kind,
         manifest=first.manifest,
-        names={kind: _name(first, kind) for kind in KINDS},
+        names=names_of(first),
         components=first.components,
         tokenizer_seed=first.tokenizer_seed,
-        seeds=tuple(row.seed for row in rows if row.seed is not None and row.status == "done"),
+        seeds=tuple(row.seed for row in done if row.seed is not None),
         status=unfinished[0].status if unfinished else "done",
         reason=unfinished[0].reason if unfinished else "",
-        metrics=gather([row.metrics for row in rows], [row.sources for row in rows]),
-        cost=gather([row.cost for row in rows], [{} for _ in rows]),
+        metrics={name: value_of(rows, name) for name in dict.fromkeys(name for row in rows for name in row.metrics)},
+        cost={name: _cost(rows, name) for name in dict.fromkeys(name for row in rows for name in row.cost)},
         trained_on=tuple(dict.fromkeys(name for row in rows for name in row.trained_on)),
+        line=line,
+        tuning=first.tuning,
+        averaged=averaged[0] if averaged else None,
+        copies=tuple(row.seed for row in copies if row.seed is not None),
+        notes=tuple(dict.fromkeys(note for row in rows for note in row.notes)),
     )

@@ -1,35 +1,33 @@
-"""The comparison table: one line for every combination, as a terminal table, JSON, CSV, Markdown or LaTeX."""
+"""The comparison table: one line for every combination, with what is known of its place among the others."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
+from tamingplat.report.budgets import BudgetTable
 from tamingplat.report.formats import count, duration, with_error
-from tamingplat.report.published import PublishedTable, our_lines
-from tamingplat.report.summary import KINDS, SummaryRow, Value, summarise
-from tamingplat.stages import Column, Results
-
-Format = Literal["table", "json", "csv", "markdown", "latex"]
+from tamingplat.report.lines import KINDS, lines_of
+from tamingplat.report.ranking import ENOUGH_SEEDS, ONE_MODEL, Comparison, Ranking
+from tamingplat.report.summary import SummaryRow, Value
+from tamingplat.report.text_table import TextTable
+from tamingplat.stages import Column, ResultRow, Tuning
 
 TRAINED_ON = "†"
 
-_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+VERDICTS: Mapping[str, str] = {"best": "*", "tied": "=", "undecided": "?", "worse": ""}
+"""How a line's place in its ranking is marked behind its number."""
+
+_Cost = tuple[str, str, str, Callable[[float], str]]
+
+_COSTS: tuple[_Cost, ...] = (
     ("prior_parameters", "params", "parameters of the prior", count),
     ("prior_training_seconds", "train", "wall time of the prior's training, without validation and checkpoints", duration),
     ("prior_training_flops", "FLOPs", "floating-point operations of the prior's training", count),
     ("samples_per_second", "img/s", "sampled images per second, decoding included", lambda value: f"{value:.3g}"),
 )
 
-_TOKENIZER_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+_TOKENIZER_COSTS: tuple[_Cost, ...] = (
     ("tokenizer_parameters", "params", "parameters of the tokenizer", count),
     ("tokenizer_training_seconds", "train", "wall time of its training, without validation and checkpoints", duration),
     ("tokenizer_training_flops", "FLOPs", "floating-point operations of its training", count),
@@ -37,59 +35,197 @@ _TOKENIZER_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
 """What a table shows whose rows are tokenizers alone."""
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """A table in plain text cells, for every format but JSON."""
-
-    headings: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
-    statuses: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def text_table(results: Results, *, wide: bool) -> TextTable:
-    """Lay out the rows.
+class ComparisonTable:
+    """Lays out lines.
 
     Args:
-        results: What is shown.
+        budgets: The results, with likelihoods at equal budgets.
+        every: All lines, which say what names are needed to tell them apart.
+        rows: The lines that are shown, in their order.
+        rankings: Of all results, shown or not: what is hidden changes no verdict.
         wide: Every column; otherwise those that a metric calls a headline, and names only where they differ.
     """
-    rows = summarise(results)
-    cells = [row for row in rows if row.kind == "cell"]
-    names_of = {kind: {row.names[kind] for row in rows if row.names[kind]} for kind in KINDS}
-    kinds = [kind for kind in KINDS if len(names_of[kind]) > (0 if wide or kind in ("tokenizer", "prior") else 1)]
-    several_tokenizer_seeds = len({row.tokenizer_seed for row in rows if row.tokenizer_seed is not None}) > 1
-    columns = [column for column in results.columns if wide or column.headline]
-    costs = [cost for cost in (_COSTS if cells else _TOKENIZER_COSTS) if any(cost[0] in row.cost for row in cells or rows)]
-    status = wide or any(row.status != "done" for row in rows)
 
-    names = [(row.kind, row.tokenizer_seed, *row.names.values()) for row in rows]
-    colliding = len(set(names)) < len(names)
-    headings = [*(["manifest"] if colliding else []), *kinds]
-    if several_tokenizer_seeds:
-        headings.append("tokenizer seed")
-    headings += [_heading(column) for column in columns] + [heading for _, heading, _, _ in costs]
-    if status:
-        headings.append("status")
+    def __init__(
+        self,
+        budgets: BudgetTable,
+        every: Sequence[SummaryRow],
+        rows: Sequence[SummaryRow],
+        rankings: Sequence[Ranking],
+        *,
+        wide: bool = False,
+    ) -> None:
+        self.rows, self.wide = rows, wide
+        self._budgets = budgets
+        self._rankings = rankings
+        self._members = lines_of(budgets.results)
+        self._verdicts: dict[tuple[str, str], Comparison] = {
+            (ranking.column.name, comparison.group): comparison
+            for ranking in rankings
+            if not ranking.alone
+            for comparison in ranking.comparisons
+        }
+        self._names = self._name_columns(every)
 
-    lines = []
-    for row in rows:
-        line = [*([row.manifest] if colliding else []), *(_row_name(row, kind) for kind in kinds)]
-        if several_tokenizer_seeds:
-            line.append("" if row.tokenizer_seed is None else str(row.tokenizer_seed))
-        line += [_metric(row, column) for column in columns]
-        line += [_cost(row.cost.get(name), show) for name, _, _, show in costs]
-        if status:
-            line.append(row.status)
-        lines.append(tuple(line))
-    notes = tuple(" ".join(note.split("\n")) for note in _notes(rows, columns))
-    return TextTable(tuple(headings), tuple(lines), tuple(row.status for row in rows), notes)
+    def main(self) -> TextTable:
+        """The table of all metrics and costs; the likelihoods at equal budgets have one of their own."""
+        rows = self.rows
+        of_budgets = {column.name for column in self._budgets.columns}
+        columns = [
+            column
+            for column in self._budgets.results.columns
+            if self.wide or (column.headline and column.name not in of_budgets)
+        ]
+        cells = [row for row in rows if row.kind == "cell"]
+        costs = [cost for cost in (_COSTS if cells else _TOKENIZER_COSTS) if any(cost[0] in row.cost for row in cells or rows)]
+        further = list(self._further())
+        status = self.wide or any(row.status != "done" for row in rows)
+        headings = [*self._names, *map(_heading, columns), *(heading for _, heading, _, _ in costs)]
+        headings += [heading for heading, _ in further] + (["status"] if status else [])
+        lines = [
+            (
+                *self._name(row),
+                *(self.cell(row, column) for column in columns),
+                *(_cost(row.cost.get(name), show) for name, _, _, show in costs),
+                *(show(row) for _, show in further),
+                *([row.status] if status else []),
+            )
+            for row in rows
+        ]
+        notes = [*self._notes(columns), *_of_lines(rows), *self._remarks(), *_reasons(rows)]
+        return self._table(self._budgets.results.name, headings, lines, notes)
+
+    def _remarks(self) -> Iterator[str]:
+        """What is to be known of single lines' numbers."""
+        remarks: dict[str, list[str]] = {}
+        for row in self.rows:
+            for note in row.notes:
+                remarks.setdefault(note, []).append(self.label(row))
+        yield from (f"{'; '.join(labels)}: {note}" for note, labels in remarks.items())
+
+    def at_equal_budgets(self) -> TextTable:
+        """The lines that have a learning curve, at equal steps, time and operations."""
+        columns = self._budgets.columns
+        rows = [row for row in self.rows if any(self.cell(row, column) for column in columns)]
+        headings = [*self._names, *map(_heading, columns)]
+        lines = [(*self._name(row), *(self.cell(row, column) for column in columns)) for row in rows]
+        notes = [*self._budgets.notes, *self._notes(columns)]
+        return self._table("NLL at equal budgets of training", headings, lines, notes)
+
+    def cell(self, row: SummaryRow, column: Column) -> str:
+        """A metric with its standard error and its marks, or why it is not there."""
+        reasons = list(dict.fromkeys(self._unmeasured(row.line, column)))
+        text = with_error(row.metrics.get(column.name))
+        if not text:
+            return ", ".join(reasons)
+        if reasons:
+            text = f"{text} ({', '.join(reasons)}: other seeds)"
+        comparison = self._verdicts.get((column.name, row.line))
+        mark = TRAINED_ON if column.name in row.trained_on else VERDICTS[comparison.verdict] if comparison else ""
+        return f"{text} {mark}".rstrip()
+
+    def label(self, row: SummaryRow) -> str:
+        """A line's names in one text."""
+        return " ".join(filter(None, self._name(row)))
+
+    def _unmeasured(self, line: str, column: Column) -> Iterator[str]:
+        members: Sequence[ResultRow] = self._members.get(line, [])
+        return (reason for row in members if (reason := self._budgets.reason(row, column.name)))
+
+    def _table(self, title: str, headings: Sequence[str], lines: Sequence[tuple[str, ...]], notes: Sequence[str]) -> TextTable:
+        flat = tuple(" ".join(note.split("\n")) for note in notes)
+        statuses = tuple(row.status for row in self.rows) if len(lines) == len(self.rows) else ()
+        return TextTable(title, tuple(headings), tuple(lines), len(self._names), statuses, flat)
+
+    def _name_columns(self, rows: Sequence[SummaryRow]) -> list[str]:
+        of_kind = {kind: {row.names[kind] for row in rows if row.names[kind]} for kind in KINDS}
+        always = KINDS if self.wide else ("tokenizer", "prior")
+        kinds = [kind for kind in KINDS if len(of_kind[kind]) > (0 if kind in always else 1)]
+        names = [(row.kind, row.tokenizer_seed, *row.names.values()) for row in rows]
+        colliding = len(set(names)) < len(names)
+        several_seeds = len({row.tokenizer_seed for row in rows if row.tokenizer_seed is not None}) > 1
+        return [*(["manifest"] if colliding else []), *kinds, *(["tokenizer seed"] if several_seeds else [])]
+
+    def _name(self, row: SummaryRow) -> tuple[str, ...]:
+        seed = "" if row.tokenizer_seed is None else str(row.tokenizer_seed)
+        special = {"manifest": row.manifest, "tokenizer seed": seed}
+        return tuple(special[name] if name in special else _row_name(row, name) for name in self._names)
+
+    def _further(self) -> Iterator[tuple[str, Callable[[SummaryRow], str]]]:
+        """Columns that are shown where every column is, or where lines differ in them."""
+        cells = [row for row in self.rows if row.kind == "cell"]
+        if cells and (self.wide or len({_seeds(row) for row in cells if row.metrics}) > 1):
+            yield "seeds", lambda row: str(_seeds(row) or "")
+        averaged = {row.averaged for row in self.rows} - {None}
+        if averaged and (self.wide or len(averaged) > 1):
+            yield "EMA", lambda row: "" if row.averaged is None else "yes" if row.averaged else "no"
+        if self.wide:
+            for kind in ("prior", "tokenizer") if cells else ("tokenizer",):
+                if any(row.names[kind] for row in self.rows):
+                    yield f"{kind} settings tried", lambda row, kind=kind: _tried(row, kind)  # type: ignore[misc]
+
+    def _notes(self, columns: Sequence[Column]) -> Iterator[str]:
+        for column in columns:
+            yield f"{column.name}{f' [{column.unit}]' if column.unit else ''}: {column.description}"
+        shown, lines = {column.name for column in columns}, {row.line for row in self.rows}
+        marks = {comparison.verdict for (name, line), comparison in self._verdicts.items() if name in shown and line in lines}
+        if marks:
+            yield legend(marks)
+        if any(column.name in row.trained_on for row in self.rows for column in columns):
+            yield f"{TRAINED_ON} the tokenizer was trained on a relative of this metric's network: not to be ranked"
+        yield from split_notes([ranking for ranking in self._rankings if ranking.column.name in shown])
+        unranked = [column.name for column in columns if column.better and not column.ranks]
+        if unranked:
+            yield f"{', '.join(unranked)}: shown and not ranked: too few images for it"
+        copied = [f"{self.label(row)}: seed {', '.join(map(str, row.copies))}" for row in self.rows if row.copies]
+        if copied:
+            yield f"the same trained model as under another seed, and counted once: {'; '.join(copied)}"
+
+
+def legend(marks: AbstractSet[str]) -> str:
+    """What marks behind numbers mean: those that there are."""
+    words = {
+        "best": "best of its ranking",
+        "tied": "not distinguishable from the best",
+        "undecided": f"undecided: one seed, or fewer than {ENOUGH_SEEDS} and no significant difference from the best",
+    }
+    told = [f"{VERDICTS[mark]} {text}" for mark, text in words.items() if mark in marks]
+    unmarked = ["no mark: worse"] if "worse" in marks else []
+    method = "differences over seeds, t test, Holm's correction over the comparisons with the best"
+    return f"{', '.join([*told, *unmarked])} ({method})"
+
+
+def split_notes(rankings: Sequence[Ranking]) -> Iterator[str]:
+    """Which settings keep lines out of one ranking, and of which columns."""
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for name in dict.fromkeys(ranking.column.name for ranking in rankings):
+        split = dict.fromkeys(setting for ranking in rankings if ranking.column.name == name for setting in ranking.split_by)
+        if split:
+            columns.setdefault(tuple(split), []).append(name)
+    for settings, names in columns.items():
+        yield f"{', '.join(names)}: ranked only among lines of the same {' and '.join(settings)}, which differ here"
+
+
+def _seeds(row: SummaryRow) -> int:
+    """How many independent trainings a line has that were measured."""
+    return max((value.seeds for value in row.metrics.values()), default=0) if row.kind == "cell" else 0
+
+
+def tried(tuning: Tuning | None) -> str:
+    """How many settings were tried; at least so many where the manifest does not say."""
+    if tuning is None:
+        return ""
+    return str(tuning.tried) if tuning.declared is not None else f"≥ {tuning.tried}"
+
+
+def _tried(row: SummaryRow, kind: str) -> str:
+    return (tried(row.tuning.get(kind)) or "not stated") if row.names[kind] else ""
 
 
 def _row_name(row: SummaryRow, kind: str) -> str:
     if row.kind == "cell" or row.names[kind]:
         return row.names[kind]
-    return f"({row.kind})" if kind == "prior" or (kind == "tokenizer" and row.kind == "real") else ""
+    return f"({row.kind})" if kind == ("tokenizer" if row.kind == "real" else "prior") else ""
 
 
 def _heading(column: Column) -> str:
@@ -97,138 +233,37 @@ def _heading(column: Column) -> str:
     return f"{column.name}{arrow}"
 
 
-def _metric(row: SummaryRow, column: Column) -> str:
-    text = with_error(row.metrics.get(column.name))
-    return f"{text} {TRAINED_ON}" if text and column.name in row.trained_on else text
-
-
 def _cost(value: Value | None, show: Callable[[float], str]) -> str:
     return "" if value is None else show(value.mean)
 
 
-def _notes(rows: Sequence[SummaryRow], columns: Sequence[Column]) -> tuple[str, ...]:
-    notes = [f"{column.name}{f' [{column.unit}]' if column.unit else ''}: {column.description}" for column in columns]
-    seeds = sorted({len(row.seeds) for row in rows if row.kind == "cell" and row.seeds})
+def _of_lines(rows: Sequence[SummaryRow]) -> Iterator[str]:
+    seeds = sorted({len(row.seeds) - len(row.copies) for row in rows if row.kind == "cell" and row.seeds})
     if seeds and seeds[-1] > 1:
-        notes.append("± is the standard error over seeds")
-    elif seeds:
-        notes.append("one seed: differences between rows cannot be told from noise")
-    elif _one_training_each(rows):
-        notes.append("one tokenizer seed: differences between rows cannot be told from noise")
-    if any(column.name in row.trained_on for row in rows for column in columns):
-        notes.append(f"{TRAINED_ON} the tokenizer was trained on a relative of this metric's network: not to be ranked")
+        yield "± is the standard error over seeds"
+    elif seeds or _one_training_each(rows):
+        whose = "one seed" if seeds else "one tokenizer seed"
+        yield f"{whose}: differences between rows cannot be told from noise; intervals over images are of {ONE_MODEL}"
+    notes = dict.fromkeys(
+        f"{row.names[kind]}: {tried(tuning)} settings tried: {tuning.note}"
+        for row in rows
+        for kind, tuning in row.tuning.items()
+        if tuning.note
+    )
+    yield from notes
+
+
+def _reasons(rows: Sequence[SummaryRow]) -> Iterator[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.reason:
             names = " ".join(row.names[kind] for kind in ("tokenizer", "prior", "ordering", "conditioner") if row.names[kind])
             reasons.setdefault((row.status, row.reason), []).append(names or row.kind)
     for (status, reason), names_of_rows in reasons.items():
-        notes.append(f"{status}: {'; '.join(names_of_rows)}: {reason}")
-    return tuple(notes)
+        yield f"{status}: {'; '.join(names_of_rows)}: {reason}"
 
 
 def _one_training_each(rows: Sequence[SummaryRow]) -> bool:
     """Whether the rows are tokenizers alone, some of them trained, and all from one seed."""
     trained = [row.tokenizer_seed for row in rows if "tokenizer_training_seconds" in row.cost]
     return all(row.kind != "cell" for row in rows) and len(set(trained)) == 1
-
-
-def rich_table(results: Results, *, wide: bool = False) -> tuple[Table, tuple[str, ...]]:
-    """The table for a terminal, and the notes below it."""
-    content = text_table(results, wide=wide)
-    table = Table(title=results.name, box=box.SIMPLE_HEAD, show_lines=False)
-    names = len([heading for heading in content.headings if heading in (*KINDS, "manifest")])
-    for index, heading in enumerate(content.headings):
-        table.add_column(Text(heading), justify="left" if index < names else "right", overflow="fold")
-    for line, status in zip(content.lines, content.statuses, strict=True):
-        style = {"failed": "red", "refused": "yellow", "missing": "dim"}.get(status, "")
-        table.add_row(*(Text(cell) for cell in line), style=style)
-    return table, content.notes
-
-
-def published_table(published: PublishedTable, results: Results) -> Table:
-    """Published figures above ours, in the same columns."""
-    variants = published.variants()
-    table = Table(title=f"{published.title} [{published.unit}]".replace("[]", "").strip(), box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for variant in variants:
-        table.add_column(Text(published.columns.get(variant, variant)), justify="right")
-    for row in published.row:
-        values = [f"{row.values[variant]:g}" if variant in row.values else "" for variant in variants]
-        table.add_row(Text(f"published: {row.label}"), *values, style="cyan")
-    table.add_section()
-    lines = our_lines(published, summarise(results))
-    for line in lines:
-        values = [with_error(Value(*line.values[variant], seeds=1)) if variant in line.values else "" for variant in variants]
-        table.add_row(Text(f"ours: {line.label}"), *values)
-    if not lines:
-        table.add_row(Text(f"ours: no finished row has {published.metric} for a variant of this table"))
-    caution = "Not the same data as ours: compare the order, not the values."
-    table.caption = f"{published.source}. {caution} {published.note}".strip()
-    return table
-
-
-def to_json(results: Results) -> str:
-    """A list of rows, one for each cell and seed."""
-    return json.dumps([asdict(row) for row in results.rows], indent=2)
-
-
-def to_csv(results: Results) -> str:
-    """One line for each cell and seed, every metric and cost a column."""
-    metrics = [column.name for column in results.columns]
-    costs = list(dict.fromkeys(name for row in results.rows for name in row.cost))
-    names = ["manifest", "kind", *KINDS, "tokenizer_seed", "seed", "status", "reason", "trained_on"]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, [*names, *metrics, *costs], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in results.rows:
-        trained_on = "; ".join(row.trained_on)
-        writer.writerow({**asdict(row), "trained_on": trained_on, **row.metrics, **row.cost})
-    return out.getvalue()
-
-
-def to_markdown(results: Results, *, wide: bool = False) -> str:
-    """A Markdown table with its notes."""
-    content = text_table(results, wide=wide)
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    names = len([heading for heading in content.headings if heading in (*KINDS, "manifest")])
-    rule = ["---" if index < names else "---:" for index in range(len(content.headings))]
-    table = [line(content.headings), line(rule), *(line(cells) for cells in content.lines)]
-    return "\n".join([*table, "", *(f"- {note}" for note in content.notes)]) + "\n"
-
-
-def to_latex(results: Results, *, wide: bool = False) -> str:
-    """A booktabs table."""
-    content = text_table(results, wide=wide)
-    names = len([heading for heading in content.headings if heading in (*KINDS, "manifest")])
-    alignment = "l" * names + "r" * (len(content.headings) - names)
-    body = [" & ".join(_escape_latex(cell) for cell in cells) + r" \\" for cells in content.lines]
-    heading = " & ".join(_escape_latex(cell) for cell in content.headings) + r" \\"
-    notes = [f"% {note}" for note in content.notes]
-    begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
-    return "\n".join([begin, r"\toprule", heading, r"\midrule", *body, r"\bottomrule", end, *notes]) + "\n"
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    "†": r"$\dagger$",
-}
-
-
-def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

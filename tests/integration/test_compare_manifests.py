@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,14 @@ def compare(manifests: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     """Prints the table of some of the manifests, in this process: it only reads."""
     monkeypatch.delenv("COLUMNS", raising=False)
 
-    def run(*names: str, layout: str) -> str:
+    def run(*names: str, layout: str, more: Sequence[str] = (), status: int = 0) -> str:
         paths = [str(manifests / f"{name}.toml") for name in names]
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main(["compare", *paths, "--store", str(manifests / "store"), "--format", layout])
+            main(["compare", *paths, "--store", str(manifests / "store"), "--format", layout, *more])
         printed = capsys.readouterr()
-        assert ended.value.code == 0, printed.err
-        return printed.out
+        assert ended.value.code == status, printed.err
+        return printed.err if status else printed.out
 
     return run
 
@@ -98,7 +98,7 @@ def test_rows_of_two_manifests_with_equal_names_stay_apart(compare: Compare) -> 
     lines = compare("large", "small", layout="table").splitlines()
     over_seeds = number(statistics.fmean(row["metrics"]["nll"] for row in large))
     single = number(small[0]["metrics"]["nll"])
-    # Averaged over the seeds of one manifest, and over nothing of the other.
+    # Averaged over the seeds of one manifest, and over nothing of the other. Their codes are not the same: no ranking has both.
     averaged = [line for line in lines if f" {over_seeds} ±" in line]
     alone = [line for line in lines if f" {single} " in line and "±" not in line]
     assert len(averaged) == 1 and len(alone) == 1, lines
@@ -118,3 +118,53 @@ def test_a_cell_of_two_manifests_is_one_row_with_the_metrics_of_both(compare: Co
         by_seed = {row["seed"]: row["metrics"] for row in together}
         assert by_seed == {0: large[0]["metrics"] | again[0]["metrics"], 1: large[1]["metrics"]}
     assert len(_rows(compare, "large", "again", kind="reconstruction")) == 1
+
+
+@pytest.mark.slow
+def test_rows_are_sorted_filtered_and_refused_from_the_command_line(compare: Compare) -> None:
+    sorted_rows = json.loads(compare("large", "small", layout="json", more=["--sort", "nll:desc"]))
+    means: dict[str, list[float]] = {}
+    for row in sorted_rows:
+        if row["kind"] == "cell":
+            means.setdefault(row["manifest"], []).append(row["metrics"]["nll"])
+    assert [statistics.fmean(values) for values in means.values()] == sorted(
+        map(statistics.fmean, means.values()), reverse=True
+    )
+    filtered = json.loads(compare("large", "small", layout="json", more=["--filter", "manifest=small,kind=cell"]))
+    assert [row["manifest"] for row in filtered] == ["small"]
+    error = compare("large", layout="table", more=["--filter", "prio=gpt", "--sort", "nl"], status=2)
+    assert "did you mean prior" in error and "did you mean nll" in error and "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_settings_tried_are_shown_and_in_no_key(compare: Compare, manifests: Path) -> None:
+    tuned = ["--set", "prior.gpt.tuning={ settings_tried = 4, note = 'widths' }"]
+    rows = [row for row in json.loads(compare("large", layout="json", more=tuned)) if row["kind"] == "cell"]
+    # What was computed without the table is found with it.
+    assert all(row["status"] == "done" for row in rows)
+    assert rows[0]["tuning"] == {"prior": {"declared": 4, "variants": 1, "note": "widths", "tried": 4}}
+    assert "gpt: 4 settings tried: widths" in compare("large", layout="markdown", more=tuned)
+    axes = '\n[axes]\n"prior.gpt.train.learning_rate" = [1e-3, 1e-4, 1e-5]\n'
+    (manifests / "axes.toml").write_text((manifests / "large.toml").read_text().replace('"large"', '"axes"') + axes)
+    varied = json.loads(compare("axes", layout="json"))[0]["tuning"]["prior"]
+    assert (varied["declared"], varied["variants"], varied["tried"]) == (None, 3, 3)
+
+
+def test_reference_rows_beside_different_splits_stay_apart(
+    blobs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def kinds(*references: str) -> list[str]:
+        paths = []
+        for number_of, reference in enumerate(references):
+            path = tmp_path / f"beside-{number_of}.toml"
+            text = TEXT.format(name=path.stem, seeds=[0], blobs=blobs, size=8, steps=2, metric="kd-st-vgg")
+            path.write_text(f'{text}reference = "{reference}"\n')
+            paths.append(str(path))
+        with pytest.raises(SystemExit) as ended:
+            main(["compare", *paths, "--store", str(tmp_path / "store"), "--format", "json"])
+        assert ended.value.code == 0
+        return sorted(row["kind"] for row in json.loads(capsys.readouterr().out))
+
+    assert kinds("train", "train") == ["cell", "real", "reconstruction"]
+    # A distance to one split is no distance to another, though both are of the same images and have the same name.
+    assert kinds("train", "validation") == ["cell"] * 2 + ["real"] * 2 + ["reconstruction"] * 2

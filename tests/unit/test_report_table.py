@@ -21,15 +21,17 @@ from tamingplat.report import (
     draw_strips,
     duration,
     load_published,
+    make_view,
     number,
     published_table,
-    rich_table,
     summarise,
     to_csv,
     to_json,
     to_latex,
     to_markdown,
+    to_rich,
 )
+from tamingplat.report.published import our_lines
 from tamingplat.stages import Column, ResultRow, Results
 
 REFERENCES = Path(__file__).parents[2] / "experiments" / "references"
@@ -66,10 +68,11 @@ def _results(*rows: ResultRow) -> Results:
 
 def _text(results: Results, *, wide: bool = False) -> str:
     console = Console(width=220, file=io.StringIO(), color_system=None)
-    table, notes = rich_table(results, wide=wide)
-    console.print(table)
-    for note in notes:
-        console.print(note)
+    for table in make_view(results, wide=wide).tables():
+        for part in to_rich(table):
+            console.print(part)
+        for note in table.notes:
+            console.print(note)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -122,21 +125,23 @@ def test_reference_rows_carry_their_name() -> None:
 
 def test_json_and_csv_have_a_row_for_every_seed() -> None:
     results = _results(_row("gpt", "raster", 0, 3.0), _row("gpt", "raster", 1, 4.0), _row("gpt", "z-curve", 0, 5.0))
-    rows = json.loads(to_json(results))
+    view = make_view(results)
+    rows = json.loads(to_json(view.everything, view.rankings, view.rows))
     assert [row["seed"] for row in rows] == [0, 1, 0]
     for name in ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler", "status", "reason", "metrics", "cost"):
         assert name in rows[0]
-    lines = list(csv.DictReader(io.StringIO(to_csv(results))))
+    lines = list(csv.DictReader(io.StringIO(to_csv(view.everything, view.rows))))
     assert [float(line["nll"]) for line in lines] == [3.0, 4.0, 5.0]
     assert lines[0]["prior_parameters"] == "1500000.0"
 
 
 def test_markdown_and_latex_escape_what_users_named() -> None:
     results = _results(_row("gpt|x", "raster", 0, 3.0))
-    markdown = to_markdown(results).splitlines()
+    tables = make_view(results).tables()
+    markdown = to_markdown(tables).splitlines()
     assert "gpt\\|x" in markdown[2]
     assert len({line.replace("\\|", "").count("|") for line in markdown[:3]}) == 1
-    latex = to_latex(results)
+    latex = to_latex(tables)
     assert r"vqgan\_f4" in latex and r"$\downarrow$" in latex and r"\toprule" in latex
 
 
@@ -159,6 +164,15 @@ def test_published_figures_stand_above_ours_in_their_columns() -> None:
     our_line = next(line for line in text.splitlines() if "ours" in line and "3.250" in line)
     assert "4.767" in published_line and published_line.index("4.81 ") < our_line.index("3.250") + 6
     assert "9.0" not in text and "Not the same data" in text
+
+
+def test_a_variant_at_another_budget_has_our_figure_at_that_budget() -> None:
+    published = load_published(REFERENCES / "taming-tab1.toml")
+    at_time = {"nll": 3.0, "nll at equal time": 3.5}
+    row = _row("gpt", "raster", 0, 3.0, metrics=at_time)
+    assert isinstance(published, PublishedTable)
+    (line,) = our_lines(published, summarise(_results(row, _row("pixelsnail", "raster", 0, 3.25))))
+    assert {name: mean for name, (mean, _) in line.values.items()} == {"gpt": 3.0, "gpt-equal-time": 3.5, "pixelsnail": 3.25}
 
 
 def test_a_wrong_table_of_published_figures_names_every_fault(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""How validation likelihoods evolve with training, line by line (the paper's Fig. 30)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from tamingplat.report.formats import with_error
+from tamingplat.report.learning_curves import LearningCurve, comparable, learning_curves, value_at
+from tamingplat.report.summary import SummaryRow, over_seeds
+from tamingplat.report.text_table import TextTable
+from tamingplat.stages import Results
+
+_MOST = 8
+"""Columns of steps."""
+
+
+def evolution_tables(results: Results, lines: Sequence[SummaryRow], label: Callable[[SummaryRow], str]) -> Iterator[TextTable]:
+    """A table for every pool of curves that may be compared: mean and standard error over seeds at up to eight steps."""
+    shown = {line.line: line for line in lines}
+    pools = comparable([curve for curve in learning_curves(results) if curve.group in shown])
+    for pool in pools:
+        steps = _steps(pool)
+        of_line: dict[str, list[LearningCurve]] = {}
+        for curve in pool:
+            of_line.setdefault(curve.group, []).append(curve)
+        cells = [
+            (label(shown[group]), *(_at(curves, step) for step in steps), str(len(curves))) for group, curves in of_line.items()
+        ]
+        tokenizer = f", {pool[0].names['tokenizer']}" if len(pools) > 1 else ""
+        headings = ("line", *(f"{step} steps" for step in steps), "seeds")
+        note = "validation NLL, nats/token, between validations in proportion; ± is the standard error over seeds"
+        yield TextTable(f"Validation NLL along training{tokenizer}", headings, tuple(cells), 1, notes=(note,))
+
+
+def _steps(pool: Sequence[LearningCurve]) -> list[int]:
+    """Steps of the curve that was validated most often, evenly thinned, as far as any curve goes."""
+    longest = max(pool, key=lambda curve: (curve.points[-1].steps, len(curve.points)))
+    steps = [point.steps for point in longest.points]
+    if len(steps) <= _MOST:
+        return steps
+    return list(dict.fromkeys(steps[round(index * (len(steps) - 1) / (_MOST - 1))] for index in range(_MOST)))
+
+
+def _at(curves: Sequence[LearningCurve], step: int) -> str:
+    reached = [curve for curve in curves if curve.points[0].steps <= step <= curve.points[-1].steps]
+    return with_error(over_seeds([value_at(curve, "steps", step) for curve in reached])) if reached else ""

@@ -1,0 +1,189 @@
+"""All that is known of one line of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tamingplat.interfaces import Kind
+from tamingplat.manifest import ResolvedComponent
+from tamingplat.report.formats import number
+from tamingplat.report.lines import KINDS
+from tamingplat.report.page.costs import COSTS
+from tamingplat.report.page.gallery import NamedSheet
+from tamingplat.report.page.lines import PageTable, TableLine
+from tamingplat.report.page.provenance import MadeStage, Provenance, settings_text, stage_keys
+from tamingplat.report.table import TRAINED_ON
+from tamingplat.report.text_table import TextTable
+from tamingplat.stages import Column, Plan, ResultRow
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved settings of one component of one manifest.
+
+    Attributes:
+        anchor: Its name in the page.
+        kind, label: What it is.
+        component: The installed component.
+        text: JSON.
+    """
+
+    anchor: str
+    kind: str
+    label: str
+    component: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One line of the table, in full.
+
+    Attributes:
+        line: The line.
+        facts: Pairs of what and how it is.
+        metrics: Its numbers, seed by seed.
+        costs: What it cost, seed by seed; ``None`` where nothing is known.
+        settings: Of its components.
+        sheets: Its samples.
+        stages: What it rests on.
+    """
+
+    line: TableLine
+    facts: tuple[tuple[str, str], ...]
+    metrics: TextTable | None
+    costs: TextTable | None
+    settings: tuple[Settings, ...]
+    sheets: tuple[NamedSheet, ...]
+    stages: tuple[MadeStage, ...]
+
+
+def all_settings(plans: Sequence[Plan]) -> dict[tuple[str, str, str], Settings]:
+    """The settings of every component, by manifest, kind and label."""
+    found: dict[tuple[str, str, str], Settings] = {}
+    for plan in plans:
+        manifest = plan.manifest
+        components: list[tuple[Kind, ResolvedComponent]] = [
+            pair for cell in manifest.combinations for pair in cell.components.items()
+        ]
+        components += [(metric.kind, metric) for metric in manifest.metrics]
+        for kind, component in components:
+            key = (manifest.name, kind, component.label)
+            if key not in found:
+                anchor = f"settings-{len(found) + 1}"
+                text = settings_text(component.settings, manifest)
+                found[key] = Settings(anchor, kind, component.label, f"{kind}:{component.component.name}", text)
+    return found
+
+
+def make_details(
+    table: PageTable,
+    columns: Sequence[Column],
+    plans: Mapping[str, Plan],
+    provenance: Provenance,
+    settings: Mapping[tuple[str, str, str], Settings],
+    sheets: Mapping[str, Sequence[NamedSheet]],
+) -> list[Detail]:
+    """The details of every line.
+
+    Args:
+        table: The lines.
+        columns: Of the results.
+        plans: By name of the manifest.
+        provenance: Of all stages.
+        settings: Of all components.
+        sheets: Samples, by the lines' anchors.
+    """
+    return [
+        Detail(
+            line,
+            tuple(_facts(line)),
+            _metrics(line, columns),
+            _costs(line),
+            tuple(_settings(line, settings)),
+            tuple(sheets.get(line.anchor, ())),
+            tuple(provenance.behind(key for row in line.rows for key in stage_keys(row, plans[row.manifest]))),
+        )
+        for line in table.all
+    ]
+
+
+def _facts(line: TableLine) -> list[tuple[str, str]]:
+    summary, row = line.summary, line.rows[0]
+    facts = [(kind, summary.names[kind]) for kind in KINDS if summary.names[kind]]
+    facts += [("manifest", ", ".join(dict.fromkeys(one.manifest for one in line.rows)))]
+    if summary.tokenizer_seed is not None:
+        facts.append(("tokenizer seed", str(summary.tokenizer_seed)))
+    if summary.kind == "cell":
+        facts.append(("seeds", ", ".join(str(one.seed) for one in line.rows)))
+    if summary.copies:
+        seeds = ", ".join(map(str, summary.copies))
+        facts.append(("copies", f"seeds {seeds} are no trainings of their own and count as those that they copy"))
+    facts.append(("status", summary.status))
+    facts += [("why", one.reason) for one in line.rows if one.reason][:1]
+    facts += [("note", note) for note in summary.notes]
+    evaluation = row.evaluation
+    if evaluation:
+        facts.append(("measured on", f"split {evaluation.get('split')}"))
+        facts.append(("compared", f"{evaluation.get('samples')} images with the split {evaluation.get('reference')}"))
+    for what, tuning in summary.tuning.items():
+        said = "not stated" if tuning.declared is None else f"{tuning.tried} tried"
+        facts.append((f"settings of the {what}", said + (f": {tuning.note}" if tuning.note else "")))
+    for name, machine in row.machine.items():
+        if isinstance(machine, Mapping):
+            facts.append((f"{name} ran on", _machine(machine)))
+    if row.machine.get("ema"):
+        facts.append(("averaged weights", f"decay {row.machine['ema']}"))
+    return facts
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    parts = [str(machine[name]) for name in ("host", "device") if machine.get(name)]
+    for name, one in (("threads", "thread"), ("processes", "process")):
+        if machine.get(name) is not None:
+            parts.append(f"{machine[name]} {one if machine[name] == 1 else name}")
+    parts += [str(machine["precision"])] if machine.get("precision") else []
+    parts += ["shared with other work meanwhile"] if machine.get("contended") else []
+    return ", ".join(parts)
+
+
+def _seeds(line: TableLine) -> tuple[str, ...]:
+    if line.summary.kind != "cell":
+        return ("value",)
+    return tuple(f"seed {row.seed}" for row in line.rows)
+
+
+def _metrics(line: TableLine, columns: Sequence[Column]) -> TextTable | None:
+    rows = []
+    for column in columns:
+        if not any(column.name in row.metrics for row in line.rows):
+            continue
+        unit = f" ({column.unit})" if column.unit else ""
+        mark = f" {TRAINED_ON}" if column.name in line.summary.trained_on else ""
+        rows.append((f"{column.name}{unit}{mark}", *(_metric(row, column.name) for row in line.rows)))
+    seeds = _seeds(line)
+    return TextTable("Numbers, seed by seed", ("metric", *seeds), tuple(rows), 1) if rows else None
+
+
+def _metric(row: ResultRow, name: str) -> str:
+    if name not in row.metrics:
+        return ""
+    error = row.standard_errors.get(name)
+    return number(row.metrics[name], 5) + (f" ± {number(error, 2)}" if error is not None else "")
+
+
+def _costs(line: TableLine) -> TextTable | None:
+    rows = [
+        (cost.label, *(cost.show(row.cost[cost.name]) if cost.name in row.cost else "" for row in line.rows))
+        for cost in COSTS
+        if any(cost.name in row.cost for row in line.rows)
+    ]
+    seeds = _seeds(line)
+    return TextTable("Cost, seed by seed", ("cost", *seeds), tuple(rows), 1) if rows else None
+
+
+def _settings(line: TableLine, settings: Mapping[tuple[str, str, str], Settings]) -> list[Settings]:
+    named = [(line.rows[0].manifest, kind, line.summary.names[kind]) for kind in KINDS]
+    return [settings[key] for key in named if key in settings]

@@ -1,0 +1,42 @@
+"""Rate beside distortion as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tamingplat.report.formats import with_error
+from tamingplat.report.rate_distortion import RatePoint
+from tamingplat.report.text_table import TextTable
+from tamingplat.stages import Column
+
+
+def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: bool = False) -> TextTable:
+    """One line for each point, the lowest rate first; distances of reconstructions beside those of samples."""
+    ordered = sorted(points, key=lambda point: point.rate.mean)
+    shown = [column for column in columns if wide or column.headline]
+    distortions = [column for column in shown if any(column.name in point.distortions for point in points)]
+    distances = [column for column in shown if any(column.name in point.distances for point in points)]
+    headings = [
+        "line",
+        "rate [bits/image]",
+        *(f"{column.name}{_arrow(column)} of reconstructions" for column in distortions),
+        *(f"{column.name}{_arrow(column)} of samples" for column in distances),
+    ]
+    lines = [
+        (
+            point.label,
+            f"{'≤ ' if point.bound else ''}{with_error(point.rate)}",
+            *(with_error(point.distortions.get(column.name)) for column in distortions),
+            *(with_error(point.distances.get(column.name)) for column in distances),
+        )
+        for point in ordered
+    ]
+    note = (
+        "likelihoods of different tokenizers are of different codes and are never ranked: a lower rate is worth something "
+        "only at the same distortion"
+    )
+    return TextTable("Rate and distortion", tuple(headings), tuple(lines), 1, notes=(note,))
+
+
+def _arrow(column: Column) -> str:
+    return {"lower": " ↓", "higher": " ↑"}.get(column.better, "")

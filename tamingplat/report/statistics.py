@@ -1,0 +1,89 @@
+"""Intervals and tests: Student's t over independent trainings, and Holm's correction for several comparisons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtr, stdtrit
+
+LEVEL = 0.95
+"""Coverage of every interval."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a difference of means, from a few independent numbers.
+
+    Attributes:
+        mean: What is estimated.
+        standard_error: Of the mean.
+        freedom: Degrees of freedom of the t distribution.
+    """
+
+    mean: float
+    standard_error: float
+    freedom: float
+
+    def interval(self) -> tuple[float, float]:
+        """The t interval: it covers what is estimated in 95 % of all such experiments where the numbers are normal."""
+        half = float(stdtrit(self.freedom, (1 + LEVEL) / 2)) * self.standard_error
+        return self.mean - half, self.mean + half
+
+    def p_value(self) -> float:
+        """Two-sided: how often a t statistic at least as large comes about where the truth is zero."""
+        if self.standard_error == 0:
+            return 1.0 if self.mean == 0 else 0.0
+        return 2 * float(stdtr(self.freedom, -abs(self.mean) / self.standard_error))
+
+    def detectable(self, comparisons: int = 1) -> float:
+        """The minimum detectable difference: the smallest mean whose p-value would be at the level with this standard error.
+
+        Args:
+            comparisons: How many Holm's correction is over; the difference is that of the first which it rejects.
+        """
+        return float(stdtrit(self.freedom, 1 - (1 - LEVEL) / (2 * comparisons))) * self.standard_error
+
+
+def of_sample(values: Sequence[float]) -> Estimate:
+    """The mean of at least two independent numbers."""
+    count = len(values)
+    assert count > 1, "one number has no spread"
+    mean = math.fsum(values) / count
+    return Estimate(mean, math.sqrt(_variance(values, mean) / count), count - 1)
+
+
+def of_two_samples(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """Mean of the first minus mean of the second, of at least two independent numbers each, by Welch's approximation."""
+    sides = []
+    for values in (first, second):
+        assert len(values) > 1, "one number has no spread"
+        mean = math.fsum(values) / len(values)
+        sides.append((mean, _variance(values, mean) / len(values), len(values) - 1))
+    (mean, variance, freedom), (other_mean, other_variance, other_freedom) = sides
+    total = variance + other_variance
+    if total == 0:
+        return Estimate(mean - other_mean, 0.0, freedom + other_freedom)
+    # In shares of the total, so that tiny variances do not vanish when squared.
+    share = variance / total
+    return Estimate(mean - other_mean, math.sqrt(total), 1 / (share**2 / freedom + (1 - share) ** 2 / other_freedom))
+
+
+def _variance(values: Sequence[float], mean: float) -> float:
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted by Holm's step-down procedure, in their order.
+
+    Rejecting what is below α keeps the probability of any wrong rejection below α, whatever the dependence between the tests
+    (Holm, 1979).
+    """
+    count = len(p_values)
+    adjusted = [0.0] * count
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(count), key=lambda index: p_values[index])):
+        largest = max(largest, min(1.0, (count - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
