@@ -16,7 +16,10 @@ from tamingplat.cli.import_ import import_
 from tamingplat.cli.plan import plan
 from tamingplat.cli.pull import pull
 from tamingplat.cli.push import push
+from tamingplat.cli.reconstruct import reconstruct
+from tamingplat.cli.report import report
 from tamingplat.cli.run import run
+from tamingplat.cli.sample import sample
 from tamingplat.cli.schema import schema
 from tamingplat.cli.stage import stage
 from tamingplat.cli.validate import validate
@@ -45,7 +48,7 @@ def make_app() -> typer.Typer:
         help="Train, sample, measure and compare image tokenizers, priors, orderings, conditioners and samplers.",
     )
     app.callback()(_options)
-    for command in (run, validate, plan, compare, curves, stage, schema):
+    for command in (run, validate, plan, compare, report, curves, sample, reconstruct, stage, schema):
         app.command(command.__name__)(command)
     app.command("import")(import_)
     app.command("export")(export)

@@ -146,6 +146,8 @@ def _weights(registry: Registry) -> tuple[list[dict[str, Any]], list[str]]:
         if kind not in _NETWORKS:
             continue
         component = entry.component
+        if component.training is not None:
+            continue  # a stage of a plan makes its weights
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 remedy = _build(registry, component, component.config()).missing()

@@ -78,12 +78,15 @@ def plan(
 
 
 def _plan_all(manifests: Sequence[Path], store: Path | None, set_: list[str] | None) -> tuple[list[Planned], list[Problem]]:
-    """The plans of all manifests that have one, and what is wrong with the others."""
+    """The plans of all manifests that have one, and what is wrong with the others, or with trackers."""
+    from tamingplat.manifest import tracker_problems
+
     plans: list[Planned] = []
     problems: list[Problem] = []
     for manifest in manifests:
         try:
             plans.append(plan_manifest(manifest, store, set_))
+            problems += tracker_problems(plans[-1].manifest)
         except TamingplatError as error:
             if len(manifests) == 1:
                 raise
@@ -169,6 +172,7 @@ def _print_tables(plans: Sequence[_Estimated]) -> None:
     for one in plans:
         _print_stages(console, one.planned)
         _print_trainings(console, one)
+        _print_shortages(console, one)
         _print_remarks(console, one.planned)
     if len(plans) > 1:
         _print_sizes(console, plans)
@@ -229,6 +233,24 @@ def _print_trainings(console: Console, counted: _Estimated) -> None:
         remarks += ("that is the throughput of 16-bit arithmetic: what trains in float32 takes several times as long.",)
     for note in (*remarks, *notes):
         console.print(Text(f"  {note}", style="dim"))
+
+
+def _print_shortages(console: Console, counted: _Estimated) -> None:
+    """The trainings that need more memory than this machine has, where it has the manifest's device."""
+    from rich.text import Text
+
+    from tamingplat.engine import memory_shortage, resolve_device, total_memory
+
+    try:
+        device = resolve_device(counted.planned.manifest.runtime.device)
+    except TamingplatError:  # it is to run elsewhere
+        return
+    available = total_memory(device)
+    for stage, estimate in counted.estimates.items():
+        if estimate.training is None:
+            continue
+        if reason := memory_shortage(estimate.training.memory_bytes, available):
+            console.print(Text(f"{stage.label} {reason}", style="yellow"))
 
 
 def _print_remarks(console: Console, planned: Planned) -> None:

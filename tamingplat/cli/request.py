@@ -52,6 +52,19 @@ def check_published(manifest: Manifest) -> None:
         raise ProblemsError(problems)
 
 
+def check_trackers(manifest: Manifest) -> None:
+    """See that the trackers that a manifest names are installed.
+
+    Raises:
+        ProblemsError: Some are not, all of them.
+    """
+    from tamingplat.interfaces import ProblemsError
+    from tamingplat.manifest import tracker_problems
+
+    if problems := list(tracker_problems(manifest)):
+        raise ProblemsError(problems)
+
+
 @dataclass(frozen=True)
 class Planned:
     """A manifest, loaded and planned."""

@@ -29,6 +29,7 @@ def run(
     """Train, sample, measure and compare what a manifest names. What is in the store is not computed again."""
     from tamingplat.cli.compare import print_comparison
     from tamingplat.cli.console import make_console
+    from tamingplat.report import make_view
     from tamingplat.stages import collect_results, use_threads
 
     if grids is not None and grids.is_dir():
@@ -42,7 +43,7 @@ def run(
     _check_images(planned, console)
     failed = _execute(planned, set_ or [], console)
     results = collect_results(planned.plan, planned.store)
-    print_comparison(console, [planned], results)
+    print_comparison(console, [planned], make_view(results))
     if grids is not None:
         from tamingplat.cli.grids import write_grids
 

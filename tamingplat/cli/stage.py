@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tamingplat.cli.request import SetOption, StoreOption, plan_manifest
+from tamingplat.cli.request import SetOption, StoreOption, check_trackers, plan_manifest
 from tamingplat.interfaces import ProblemsError, TamingplatError
 
 
@@ -23,6 +23,7 @@ def stage(
     from tamingplat.stages import accelerator_of, describe_error, run_stage, use_threads
 
     planned = plan_manifest(Path(manifest), store, set_)
+    check_trackers(planned.manifest)
     if planned.plan.absent:
         raise ProblemsError(planned.plan.absent)
     wanted = [stage for stage in (*planned.plan.checks, *planned.plan.stages.values()) if stage.key.startswith(key)]

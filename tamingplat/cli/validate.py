@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from tamingplat.cli.request import ManifestArgument, SetOption, StoreOption, load
+from tamingplat.cli.request import ManifestArgument, SetOption, StoreOption, check_trackers, load
 from tamingplat.interfaces import ProblemsError
 
 
 def validate(manifest: ManifestArgument, store: StoreOption = None, set_: SetOption = None) -> None:
     """Check a manifest and its files without planning it."""
     registry, loaded = load(manifest, set_, store)
+    check_trackers(loaded)
     if loaded.tokenizer_cells:
         # What a metric measures its class says, which imports torch: only where it has to be asked.
         from tamingplat.stages import metric_problems

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import save_file
 from tamingplat_metrics.config import InceptionConfig
-from tamingplat_metrics.inception import InceptionFeatures
+from tamingplat_metrics.inception import InceptionFeatures, InceptionLogits
 from torch import Tensor
 from torch.nn.functional import one_hot
-from torchvision.models import squeezenet1_1
+from torch_fidelity.feature_extractor_clip import VisionTransformer
+from torchvision.models import mobilenet_v3_small, squeezenet1_1
 
 from tamingplat.interfaces import CodeSpace
 from tamingplat.interfaces.models import CheckpointRequest
@@ -50,6 +52,12 @@ class FewFeatures(InceptionFeatures):
     dimensions = 8
 
 
+class FewLogits(InceptionLogits):
+    """The same for the classes."""
+
+    dimensions = 8
+
+
 @functools.cache
 def folder() -> tempfile.TemporaryDirectory[str]:
     """Some images in folders of two classes, and a backbone with random weights; gone when the process ends."""
@@ -70,6 +78,25 @@ def images() -> dict[str, Any]:
 
 def squeezenet() -> dict[str, Any]:
     return {"weights": str(Path(folder().name) / "squeezenet.pth")}
+
+
+def mobilenet() -> dict[str, Any]:
+    path = Path(folder().name) / "mobilenet.pth"
+    if not path.exists():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            torch.save(mobilenet_v3_small(weights=None, num_classes=3).state_dict(), path)
+        path.with_suffix(".txt").write_text("circle\nsquare\nstar\n")
+    settings = {"weights": str(path), "label_file": str(path.with_suffix(".txt"))}
+    return {"architecture": "mobilenet_v3_small", "size": 32, **settings}
+
+
+def small_clip() -> dict[str, Any]:
+    path = Path(folder().name) / "clip.safetensors"
+    if not path.exists():
+        visual = VisionTransformer(input_resolution=32, patch_size=16, width=64, layers=1, heads=1, output_dim=512)
+        save_file({f"visual.{name}": tensor for name, tensor in visual.state_dict().items()}, path)
+    return {"weights": str(path)}
 
 
 def labels() -> dict[str, Tensor]:
@@ -96,6 +123,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "spaces": PRIOR_SPACES,
     },
     **{f"ordering:{name}": {} for name in ("raster", "spiral-out", "spiral-in", "z-curve", "subsample", "alternate")},
+    **{f"ordering:{name}": {} for name in ("raster-mirrored", "raster-flipped", "raster-rotated", "column-major")},
     "conditioner:none": {},
     "conditioner:class": {"config": {"classes": ["square", "star"], "dropout": 0.1}},
     "conditioner:segmentation": {"config": {"tokenizer": "own"}},
@@ -106,15 +134,49 @@ ROWS: dict[str, dict[str, Any]] = {
     "conditioner:coordinates": {"config": {"downsampling": 2, "frame": "original"}},
     "conditioner:combined": {"config": {"parts": ["class", {"use": "segmentation", "config": {"tokenizer": "own"}}]}},
     "sampler:ancestral": {"config": {"temperature": 0.9, "top_k": 8, "top_p": 0.99}},
+    "sampler:sliding-window": {"config": {"top_k": 8, "guidance": 1.5}},
+    "sampler:wavefront": {"config": {"mixed_k": [4, 8], "guidance": 1.5}},
+    "sampler:completion": {"config": {"region": [0, 0, 0.5, 1]}},
+    "sampler:rejection": {"config": {"classifier": "residual", "candidates": 3, "chunk": 2}},
     "dataset:parquet": {"config": FILES | {"size": 16, "crop": "random", "flip": True}},
     "dataset:imagefolder": {"config": images},
+    "dataset:markov-mesh": {"config": {"size": [5, 4], "colours": 5, "images": {"train": 40, "validation": 9}}},
+    "dataset:potts": {"config": {"size": [5, 4], "colours": 2, "images": {"train": 40, "validation": 9}}},
     "dataset:hub": {"config": {"folder": str(EMOJI), "size": 16}},
+    "dataset:scenes": {"config": {"size": [16, 24], "scene_size": 40, "coordinates": True, "extra_splits": {"test": 3}}},
     "metric:nll": {},
     "metric:reconstruction": {"config": {"perceptual": "st-alex"}},
     "metric:codebook": {},
+    "metric:class-agreement": {"config": {"classifier": "torchvision"}},
+    "metric:segmentation-agreement": {"config": {"features": 8}},
+    "metric:depth-agreement": {"config": {"features": 8}},
+    "metric:edge-agreement": {},
+    "metric:low-resolution-agreement": {},
+    "metric:keypoint-agreement": {"config": {"features": 8}},
+    "metric:completion-agreement": {},
+    "metric:given-region": {},
+    "metric:psnr": {},
+    "metric:ssim": {},
+    "metric:lpips": {"config": {"perceptual": "st-alex"}},
     "metric:fid": {"parts": {"extractor": FewFeatures(InceptionConfig(), {})}},
+    "metric:fd": {"config": {"extractor": "st-vgg"}},
     "metric:fd-st-vgg": {},
+    "metric:fd-dinov2": {"parts": {"extractor": FewFeatures(InceptionConfig(), {})}},
+    "metric:fd-clip": {"parts": {"extractor": FewFeatures(InceptionConfig(), {})}},
+    "metric:kid": {"config": {"subsets": 3}, "parts": {"extractor": FewFeatures(InceptionConfig(), {})}},
+    "metric:kd": {"config": {"extractor": "st-vgg", "subsets": 3}},
+    "metric:kd-st-vgg": {"config": {"subsets": 3}},
+    "metric:inception-score": {"parts": {"extractor": FewLogits(InceptionConfig(), {})}},
+    "metric:precision-recall": {"parts": {"extractor": FewFeatures(InceptionConfig(), {})}},
+    "metric:memorisation": {},
+    "classifier:torchvision": {"config": mobilenet},
+    "classifier:residual": {"config": {"width": 4, "norm_groups": 2, "stages": 2, "dropout": 0.2}},
+    "feature_extractor:classifier": {"config": lambda: {"classifier": {"use": "torchvision", "config": mobilenet()}}},
     "feature_extractor:inception": {},
+    "feature_extractor:inception-logits": {},
+    "feature_extractor:vgg16": {},
+    "feature_extractor:dinov2": {},
+    "feature_extractor:clip": {"config": small_clip},
     "feature_extractor:st-vgg": {},
     "perceptual:lpips-vgg": {},
     "perceptual:lpips-alex": {},

@@ -290,7 +290,7 @@ def test_a_manifest_of_tokenizers_alone_has_something_to_share(
 
 
 def test_a_label_with_settings_in_brackets_is_one_value() -> None:
-    from tamingplat.stages.sharing.select import parse_selection
+    from tamingplat.stages.selection import parse_selection
 
     text = "prior=gpt [train.steps=1, seed=2],ordering=raster"
     assert parse_selection(text) == {"prior": "gpt [train.steps=1, seed=2]", "ordering": "raster"}

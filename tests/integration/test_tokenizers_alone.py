@@ -108,7 +108,9 @@ def test_tokenizers_are_the_rows_and_nothing_is_trained_or_sampled_for_priors(
     ]
     for row in tokenizers:
         assert {row[kind] for kind in ("prior", "ordering", "conditioner", "sampler")} == {""} and row["seed"] is None
-        assert {"fd-st-vgg (N=32)", "PSNR", "codebook use"} <= set(row["metrics"]) and row["status"] == "done"
+        assert {"fd-st-vgg (N=32)", "rfd-st-vgg (N=32)", "PSNR", "codebook use"} <= set(row["metrics"]) and row[
+            "status"
+        ] == "done"
         assert row["cost"]["tokenizer_training_seconds"] > 0 and row["machine"]["training"]["device"].startswith("cpu")
         # All of the validation split, not the number of samples that cells have by default.
         assert row["evaluation"]["samples"] == 32
@@ -123,7 +125,7 @@ def test_tokenizers_are_the_rows_and_nothing_is_trained_or_sampled_for_priors(
         "reconstruct": 3,
         "encode": 3,
         "features": 5,
-        "evaluate": 10,
+        "evaluate": 13,
     }
     for stage in plan["stages"]:
         if stage["kind"] == "encode":  # what metrics of tokenizers need, and no training images
@@ -178,7 +180,7 @@ def test_samples_limit_how_many_are_reconstructed(finished: tuple[Path, Path, st
     row = _rows(tamingplat_here, manifest, "--store", store, "--set", "evaluate.samples=8")[0]
     assert (row["status"], row["evaluation"]["samples"]) == ("missing", 8) and "codebook use" in row["metrics"]
     more = tamingplat_here("plan", manifest, "--store", store, "--no-estimates", "--set", "evaluate.samples=99")
-    assert "3 cells of tokenizers alone; 24 stages cached, 0 to do" in more.stdout
+    assert "3 cells of tokenizers alone; 27 stages cached, 0 to do" in more.stdout
     assert "blobs: validation has 32 images, and all of them are reconstructed" in more.stdout
 
 
@@ -205,11 +207,12 @@ config = {{ allow_few = true }}
     priors = write(tmp_path, blobs, text, "priors")
     stages = _plan(tamingplat_here, priors, "--store", store)["stages"]
     cached = [stage["kind"] for stage in stages if stage["cached"]]
-    assert sorted(cached) == ["evaluate", "evaluate", "features", "features", "features", "reconstruct", "train_tokenizer"]
-    # In one table, the reconstructions of both manifests are one row.
+    # Its reconstructions beside the reference and beside their originals, and the real images.
+    assert sorted(cached) == [*["evaluate"] * 3, *["features"] * 3, "reconstruct", "train_tokenizer"]
+    # In one table, the reconstructions of both manifests are one row, and stand beside the cells, behind them.
     rows = _rows(tamingplat_here, manifest, priors, "--store", store)
-    assert [row["kind"] for row in rows] == ["reconstruction", "reconstruction", "reconstruction", "real", "cell"]
-    assert rows[1]["manifest"] == "alone" and rows[1]["tokenizer"] == "vq"
+    assert [row["kind"] for row in rows] == ["cell", "reconstruction", "reconstruction", "reconstruction", "real"]
+    assert rows[2]["manifest"] == "alone" and (rows[2]["tokenizer"], rows[2]["tokenizer_seed"]) == ("vq", 0)
     together = tamingplat_here("compare", manifest, priors, "--store", store, "--format", "markdown").stdout
     assert together.count("| (reconstruction) |") == 3
 

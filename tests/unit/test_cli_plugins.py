@@ -108,8 +108,8 @@ def test_the_list_is_rows_in_json_and_nothing_else(run: Run) -> None:
 def test_one_kind_alone_is_listed_on_request(run: Run) -> None:
     rows = json.loads(run("plugins", "list", "--json", "--kind", "prior")[1])
     assert {row["kind"] for row in rows} == {"prior", "plugin"}
-    rows = json.loads(run("plugins", "list", "--json", "--kind", "classifier")[1])
-    assert [row["name"] for row in rows] == ["cli_outside_broken"]
+    rows = json.loads(run("plugins", "list", "--json", "--kind", "checkpoint_format")[1])
+    assert [row["name"] for row in rows] == ["taming", "cli_outside_broken"]
 
 
 def test_the_table_is_neither_shortened_nor_wrapped_in_a_pipe(run: Run) -> None:
