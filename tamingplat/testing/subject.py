@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from tamingplat.interfaces import Component, Config, DatasetInfo, Kind, Selection, UnavailableError, references
-from tamingplat.interfaces.models import FrozenNetwork
+from tamingplat.interfaces.models import FrozenNetwork, TrainedClassifier
 from tamingplat.registry import Registered, Registry, installed_plugins, load_registry, parse_reference
 from tamingplat.testing.isolation import plugin_of
 from tamingplat.testing.request import Request
@@ -167,9 +167,11 @@ class Subject:
             return
         with torch.device("meta"):
             try:
-                count = sum(parameter.numel() for parameter in self.make().parameters())
+                model = self.make()
             except (RuntimeError, NotImplementedError):  # a promise of its own
                 return
+        # Of some kinds there are models that are trained, and others that are given.
+        count = sum(parameter.numel() for parameter in model.parameters()) if isinstance(model, torch.nn.Module) else 0
         if count > LARGEST:
             raise NotApplicable(
                 f"with these settings it has {count / 1e6:.0f} million parameters; give small ones (conformance's config, "
@@ -213,7 +215,11 @@ def parts_of(subject: Subject, config: Config) -> dict[str, Any]:
             continue
         component = subject.registry.find(kind, selection.use)
         own = component.config.model_validate(selection.config)
-        cls, parts = subject.registry.load_class(component), parts_of(subject, own)
+        cls: Any = subject.registry.load_class(component)
+        parts = parts_of(subject, own)
+        if issubclass(cls, TrainedClassifier):
+            built[name] = StandInClassifier()
+            continue
         part = cls(own, parts, subject.info) if kind == "conditioner" else cls(own, parts)
         if kind in _STAND_INS and isinstance(part, FrozenNetwork) and part.missing():
             # A metric is given features, and asks its extractor for their number alone.

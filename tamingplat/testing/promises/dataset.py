@@ -5,6 +5,7 @@ Shape letters: C/H/W image.
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
 
@@ -105,6 +106,13 @@ def _check_conditions(example: Example, dataset: Dataset, where: str) -> None:
             assert value.min() >= 0 and value.max() <= 1, (
                 f"{where}: {name} lies in [{value.min()}, {value.max()}], not in [0, 1]"
             )
+    if "log_probability" in info.columns:
+        known = example["log_probability"]
+        assert known.dtype == np.float64 and known.shape == () and np.isfinite(known) and known <= 1e-9, (
+            f"{where}: log_probability is {known!r}, and is a float64 () that is finite and at most 0"
+        )
+        assert dataset.source() is not None, "it knows log-probabilities and does not say under what. Look at source"
+        json.dumps(dataset.source())
     if info.joints is not None:
         points = example["keypoints"]
         assert points.dtype == np.float32 and points.ndim == 3 and points.shape[1:] == (len(info.joints), 3), (

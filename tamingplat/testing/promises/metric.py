@@ -51,6 +51,12 @@ def _images(dataset: StandInDataset, split: str, count: int) -> np.ndarray:
     return np.stack([dataset.read(split, index)["image"] for index in range(count)])
 
 
+def _columns(dataset: StandInDataset, split: str, count: int) -> dict[str, np.ndarray]:
+    """All columns of the first examples of a split, counted from the first again after its last."""
+    examples = [dataset.read(split, index % dataset.info.splits[split]) for index in range(count)]
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+
 def _tokenizer_subject(subject: Subject, *, equal: bool, batch_size: int) -> TokenizerSubject:
     dataset, tokenizer = (_Reconstructed if equal else StandInDataset)(subject.info), StandInTokenizer().eval()
     split = "validation" if "validation" in subject.info.splits else next(iter(subject.info.splits))
@@ -66,7 +72,21 @@ def _prior_subject(subject: Subject, *, batch_size: int) -> PriorSubject:
         for name, count in (("train", 12), ("validation", 7))
     }
     prior = StandInPrior(space, ()).eval()
-    return PriorSubject(prior, space, lambda rows: raster(space, len(rows)), False, splits, _CPU, batch_size)
+    dataset = StandInDataset(subject.info)
+    shown = {
+        name: np.stack([dataset.read("train", row)["image"] for row in range(len(one.codes))]) for name, one in splits.items()
+    }
+    return PriorSubject(
+        prior,
+        space,
+        lambda rows: raster(space, len(rows)),
+        False,
+        splits,
+        _CPU,
+        batch_size,
+        tokenizer=lambda: StandInTokenizer().eval(),
+        images=lambda split: shown[split],
+    )
 
 
 def _image_subject(subject: Subject, *, equal: bool, swapped: bool = False) -> ImageSubject:
@@ -76,12 +96,19 @@ def _image_subject(subject: Subject, *, equal: bool, swapped: bool = False) -> I
     features = subject.parts[extractor].dimensions if extractor else 1
     count = min(_MOST, max(24, features + 8))
     generator = np.random.default_rng(0)
+    copied = (
+        generator.standard_normal((2, count, features)).astype(np.float32) if subject.cls.looks_for_copies else (None, None)
+    )
     sets = []
+    columns: list[dict[str, np.ndarray]] = []
     for split, size in (("train", count), ("train" if equal else "validation", count if equal else count - 4)):
         mixed = generator.standard_normal((size, features)) * np.linspace(0.5, 2, features) + (split == "train")
         sets.append((_images(dataset, split, size), mixed.astype(np.float32)))
+        columns.append(_columns(dataset, split, size))
     if equal:
         sets[1] = sets[0]
+    if swapped:
+        columns.reverse()
     (images, own), (reference, others) = reversed(sets) if swapped else sets
     labels = np.arange(len(images), dtype=np.int64) % len(wide.label_names or ("",))
     return ImageSubject(
@@ -92,6 +119,10 @@ def _image_subject(subject: Subject, *, equal: bool, swapped: bool = False) -> I
         "train",
         reference,
         _CPU,
+        training_features=copied[0],
+        held_out_features=copied[1],
+        conditions=lambda: columns[0],
+        reference_conditions=lambda: columns[1],
     )
 
 
@@ -134,6 +165,27 @@ def measurements_are_complete(subject: Subject) -> None:
         assert isinstance(one.value, float) and math.isfinite(one.value), f"{one.name} is {one.value!r}, no finite number"
         assert one.better in ("lower", "higher", ""), f"{one.name}: better is {one.better!r}"
         assert one.name.strip() and one.description.strip(), f"{one.name!r} has no description"
+
+
+def values_per_image_have_the_mean(subject: Subject) -> None:
+    """Where a measurement has a value per image, they are float64, one for each, and their mean is the measurement's."""
+    measured = _measured(subject)
+    count = len(measured.codes) if isinstance(measured, TokenizerSubject) else None
+    if isinstance(measured, PriorSubject):
+        count = len(measured.splits["validation"].codes)
+    if isinstance(measured, ImageSubject):
+        count = len(measured.images)
+    having = [one for one in subject.built.run(measured) if one.values is not None]
+    if not having:
+        raise NotApplicable("no measurement has a value per image")
+    for one in having:
+        values = one.values
+        assert values is not None and values.dtype == np.float64 and values.shape == (count,), (
+            f"{one.name}: values are not float64 ({count},). Look at values"
+        )
+        assert abs(values.mean() - one.value) <= 1e-6 * (1 + abs(one.value)), (
+            f"{one.name} is {one.value:.6g}, and its values have the mean {values.mean():.6g}. Look at values"
+        )
 
 
 def equal_inputs_give_finite_values(subject: Subject) -> None:
@@ -186,6 +238,7 @@ def refusals_are_sentences(subject: Subject) -> None:
 OWN = (
     what_it_measures_is_declared,
     measurements_are_complete,
+    values_per_image_have_the_mean,
     equal_inputs_give_finite_values,
     symmetry_is_as_declared,
     batches_do_not_matter,

@@ -5,14 +5,20 @@ Shape letters: B batch, C/H/W image, D features, L labels.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tamingplat.interfaces import Config
+from tamingplat.interfaces.models import TrainedClassifier
 from tamingplat.testing.promises.common import LISTED, REPRODUCIBLE
-from tamingplat.testing.promises.kinds import KindOfComponent, check_same, close, difference, make_plainly, promises_of
+from tamingplat.testing.promises.kinds import Check, KindOfComponent, check_same, close, difference, make_plainly, promises_of
+from tamingplat.testing.promises.trainable import TrainingPromises, moved
 from tamingplat.testing.subject import BATCH, Subject, available
+from tamingplat.testing.verdicts import NotApplicable
 
 _SMALLEST = 32
 
@@ -25,7 +31,10 @@ def _side(built: Any, subject: Subject) -> tuple[int, int]:
 
 def _bytes(subject: Subject, built: Any, count: int = BATCH) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(256, (BATCH, 3, *_side(built, subject)), dtype=torch.uint8, generator=generator)[:count]
+    shape = (3, *_side(built, subject))
+    if isinstance(built, TrainedClassifier):
+        shape = (built.info.channels, *built.info.image_size)
+    return torch.randint(256, (BATCH, *shape), dtype=torch.uint8, generator=generator)[:count]
 
 
 def _pair(subject: Subject, built: Any, count: int = BATCH) -> tuple[Tensor, Tensor]:
@@ -178,6 +187,41 @@ def classes_do_not_depend_on_the_batch(subject: Subject) -> None:
     assert close(alone, together, 1e-3), f"alone: {difference(alone, together)}. Look for statistics of the batch"
 
 
+def _make_classifier(subject: Subject, cls: Any, config: Config, parts: Mapping[str, Any]) -> Any:
+    if not issubclass(cls, TrainedClassifier):
+        return make_plainly(subject, cls, config, parts)
+    reason = cls.refusal(config, subject.info)
+    if reason is not None:
+        raise NotApplicable(f"it refuses the dataset, because {reason}; give info")
+    return cls(config, parts, subject.info)
+
+
+def _labelled(subject: Subject, count: int) -> dict[str, Tensor]:
+    """What a classifier is trained on: flat areas of random colours with some noise, of classes in turn."""
+    info = subject.info
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.rand(BATCH, info.channels, 2, 2, generator=generator) * 2 - 1
+    flat = torch.nn.functional.interpolate(flat, info.image_size, mode="nearest")
+    noise = torch.rand(BATCH, info.channels, *info.image_size, generator=generator) * 2 - 1
+    labels = torch.arange(BATCH) % len(info.label_names or ("",))
+    return {"image": (0.8 * flat + 0.2 * noise)[:count].contiguous(), "label": labels[:count]}
+
+
+def _of_trained(check: Check) -> Check:
+    """A promise of classifiers that are trained, and of no others."""
+
+    @functools.wraps(check)
+    def examined(subject: Subject) -> None:
+        if not issubclass(subject.cls, TrainedClassifier):
+            raise NotApplicable("it is given its weights, and not trained")
+        check(subject)
+
+    return examined
+
+
+_TRAINING = TrainingPromises(_labelled, lambda subject, count: moved(_labelled(subject, count), "meta"))
+
+
 FEATURE_EXTRACTOR = KindOfComponent(
     promises=promises_of(
         LISTED,
@@ -214,9 +258,18 @@ PERCEPTUAL = KindOfComponent(
 CLASSIFIER = KindOfComponent(
     promises=promises_of(
         LISTED,
-        (missing_weights_are_named, log_probabilities_are_normalised, classes_do_not_depend_on_the_batch),
+        (
+            missing_weights_are_named,
+            log_probabilities_are_normalised,
+            classes_do_not_depend_on_the_batch,
+            features_are_as_announced,
+            features_do_not_depend_on_the_batch,
+            features_under_autocast,
+        ),
+        tuple(_of_trained(check) for check in _TRAINING.all()),
         REPRODUCIBLE,
     ),
-    make=make_plainly,
+    make=_make_classifier,
     result=_log_probabilities,
+    trained=True,
 )

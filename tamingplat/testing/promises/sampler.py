@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, ConditionPart, TamingplatError
-from tamingplat.interfaces.models import SampleRequest
+from tamingplat.interfaces.models import PriorScope, SampledClasses, SampleRequest
 from tamingplat.testing.promises.common import LISTED, REPRODUCIBLE
 from tamingplat.testing.promises.kinds import KindOfComponent, check_refusal, difference, make_plainly, promises_of
 from tamingplat.testing.promises.prior import raster, scattered
 from tamingplat.testing.samplers import check_batch_independence, check_fills_every_position
-from tamingplat.testing.standins import StandInPrior, StandInTokenizer
+from tamingplat.testing.standins import StandInClassifier, StandInPrior, StandInTokenizer
 from tamingplat.testing.subject import Subject
 
 _SPACES = (CodeSpace(((3, 5),), 9), CodeSpace(((4, 4),), 9), CodeSpace(((2, 2), (3, 4)), 9))
@@ -33,24 +33,74 @@ def _case(subject: Subject, built: Any) -> tuple[CodeSpace, bool]:
         for ordering in ("scattered", "raster"):
             reason = built.refusal(space, _LAYOUT, ordering=ordering)
             if reason is None:
-                return space, ordering == "scattered"
+                # Of a random order the positions that a sampler takes as given are no beginning.
+                return space, ordering == "scattered" and built.given_positions(space) is None
     raise TamingplatError(f"it refuses every code space that was tried, because {reason}; give spaces")
 
 
 def _request(subject: Subject, built: Any, indices: Tensor, *, seed: int = 3) -> SampleRequest:
     space, random = _case(subject, built)
+    image_size = (4 * space.grids[-1][0], 4 * space.grids[-1][-1])
+    images = None if built.given_positions(space) is None else _images(indices, image_size)
+    window = _window(built, space)
     return SampleRequest(
-        prior=StandInPrior(space, _LAYOUT).double().eval(),
-        tokenizer=StandInTokenizer(),
+        prior=StandInPrior(window or space, _LAYOUT).double().eval(),
+        tokenizer=_Decoder(space),
         space=space,
         layout=_LAYOUT,
         plan=(scattered if random else raster)(space, len(indices)),
         condition=(indices % 3)[:, None],
         null_condition=torch.full((len(indices), 1), 3),
-        image_size=(4 * space.grids[-1][0], 4 * space.grids[-1][-1]),
+        image_size=image_size,
         indices=indices,
         seed=seed,
+        images=images,
+        classes=_classes(indices),
+        prior_space=window,
+        prior_layout=None if window is None else _LAYOUT,
     )
+
+
+def _window(built: Any, space: CodeSpace) -> CodeSpace | None:
+    """A part of the codes, where a sampler can draw them from a prior of that part; else ``None``."""
+    grid = space.grids[-1]
+    if len(space.grids) > 1 or len(grid) != 2 or min(grid) < 3:
+        return None
+    window = CodeSpace(((grid[0] - 1, grid[1] - 2),), space.vocab_size)
+    scope = PriorScope(window, _LAYOUT, null_condition=True)
+    return window if built.prior_refusal(space, _LAYOUT, scope) is None else None
+
+
+class _Decoder(StandInTokenizer):
+    """Decodes any codes: squares of the last grid's, whose colour goes through the hues with the code."""
+
+    def __init__(self, space: CodeSpace) -> None:
+        super().__init__()
+        self.space = space
+
+    def decode(self, codes: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """float (B, 3, H, W) in [-1, 1]."""
+        last = codes[:, self.space.offsets[-1] :].reshape(len(codes), 1, self.space.grids[-1][0], -1)
+        angle = last / self.space.vocab_size * 2 * torch.pi
+        colours = torch.cat([angle.cos(), angle.sin(), -angle.cos()], 1)
+        return torch.nn.functional.interpolate(colours, image_size, mode="nearest")
+
+
+def _classes(indices: Tensor) -> SampledClasses:
+    """Those of the stand-in for a classifier, in turn."""
+    names = StandInClassifier().label_names
+    members = torch.nn.functional.one_hot(indices % len(names), len(names)).bool()
+    return SampledClasses(names, members, indices // len(names))
+
+
+def _images(indices: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """What is completed: squares of 4×4 pixels of random colours, which depend on the sample's number; float (B, 3, H, W)."""
+    height, width = image_size
+    drawn = []
+    for index in indices.tolist():
+        generator = torch.Generator().manual_seed(index)
+        drawn.append(torch.rand(3, height // 4, width // 4, generator=generator).mul(2).sub(1))
+    return torch.stack(drawn).repeat_interleave(4, 2).repeat_interleave(4, 3)
 
 
 def _result(subject: Subject, built: Any) -> list[Tensor]:
