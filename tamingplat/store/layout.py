@@ -8,6 +8,7 @@ root/work/<key>/                       the lock and the checkpoints of a stage t
 root/names/<name>.json                 a name for an artifact
 root/fingerprints.sqlite               hashes of files outside the store
 root/failures/<key>.json               the pipeline's: why a stage failed when it last ran
+root/trackers/                         the pipeline's: what trackers wrote, where a manifest names some and no folder for them
 root/manifests/<name>-<hash>.resolved.json   the pipeline's: what was run, every default spelled out
 """
 
