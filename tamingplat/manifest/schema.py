@@ -99,8 +99,8 @@ class TuningSettings(Config):
 
     settings_tried: int = Field(
         ge=1,
-        description="How many settings were tried, the block's own included, before these were taken. Further values of an axis "
-        "over the block come on top by themselves.",
+        description="How many settings were tried, the block's own included, before these were taken. Further values of an "
+        "axis over the block come on top by themselves.",
     )
     note: str = Field("", description="What was tried, and on what data it was chosen.")
 

@@ -89,6 +89,7 @@ class SampleRequest:
         prior_space: The codes that the prior was built for, where it models a window of what is to be drawn; ``None`` where it
             models ``space``.
         prior_layout: The condition's parts that the prior was built for, cropped with the window; ``None`` for ``layout``.
+        parts: What a caller hands to its own sampler beside all this; the pipeline leaves it empty.
     """
 
     prior: Prior

@@ -62,7 +62,9 @@ class Sampling:
         if options.tile is not None:
             drawing.tokenizer.tile = options.tile
         guides = drawing.conditioner.dropout > 0 and _setting(self.sampler, "guidance", 1.0) not in (0.0, 1.0)
-        watch = Watch(report, options.count * drawing.space.length * (2 if guides else 1))
+        given = drawing.sampler.given_positions(drawing.space)
+        drawn = drawing.space.length - (0 if given is None else int(given.sum()))
+        watch = Watch(report, options.count * drawn * (2 if guides else 1))
         drawing = replace(drawing, prior=WatchedPrior(drawing.prior, watch.seen))
         own = self.conditions
         if own is not None:

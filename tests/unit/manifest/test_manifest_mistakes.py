@@ -188,8 +188,8 @@ ordering = ["raster"]
             "executor, matrix, axes, evaluate, runtime",
             "m.toml:5: tokeniser: unknown field of a manifest; did you mean tokenizer or tokenizer_seeds?",
             "m.toml:7: prior.gpt.confg: unknown field of a prior block; did you mean config?",
-            "m.toml:8: prior.gpt.views: unknown field of a prior block; its fields are use, preset, config, train, tuning, artifact, "
-            "window",
+            "m.toml:8: prior.gpt.views: unknown field of a prior block; its fields are use, preset, config, train, tuning, "
+            "artifact, window",
             "m.toml:10: ordering.raster.artifact: unknown field of an ordering block; its fields are use, preset, config",
             "m.toml:12: evaluate.sample: unknown field of [evaluate]; did you mean samples?",
             "m.toml:14: runtime.thread: unknown field of [runtime]; did you mean threads?",
