@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from tamingplat_pixelsnail.lane import Lane
+from tamingplat_pixelsnail.parts import Parts
 from tamingplat_pixelsnail.stack import GridStack
 from tamingplat_pixelsnail.state import NEVER, Arrivals, PixelSNAILState
+
+CACHED_BYTES = 1 << 20
+"""Features of one layer that passes over grids have at a time on a CPU. More rows in a pass were slower there, not faster."""
+
+FEWEST_ROWS = 4
+"""Rows of a pass, however large their features."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +133,29 @@ def recompute(
         grid = grids[index]
         here = slice(grid.start, grid.stop)
         tokens, inside = grid.conditions(codes, condition), grid.within(targets)
-        found, lane = grid.stack.recompute(codes[:, here], tokens, next_steps[:, here], visited[:, here], inside, known)
-        lane.ready = _rows_of(grid, targets)
-        lane.complete = bool(lane.ready.all())
-        state.lanes[index] = lane
+        passes = [
+            grid.stack.recompute(
+                codes[rows, here], tokens[rows], next_steps[rows, here], visited[rows, here], inside[rows], known
+            )
+            for rows in _passes(grid, len(codes), known, codes.device)
+        ]
+        found = torch.cat([of_rows for of_rows, _ in passes])
+        state.lanes[index] = Parts.cat([Parts.of(recorded) for _, recorded in passes])
         logits = found if logits is None else torch.where((inside < grid.stack.length)[:, :, None], found, logits)
     assert logits is not None, "no target lies in any grid"
     return logits, state
+
+
+def _passes(grid: Grid, rows: int, known: int | None, device: torch.device) -> list[slice]:
+    """Rows that are computed in one pass: on a CPU as many as its caches hold the features of, elsewhere all."""
+    if device.type != "cpu":
+        return [slice(rows)]
+    positions = grid.stack.length if known is None else known + 1
+    weight = grid.stack.first.weight
+    of_row = positions * 2 * len(weight) * weight.element_size()
+    count = -(-rows // max(FEWEST_ROWS, CACHED_BYTES // of_row))
+    bounds = [rows * number // count for number in range(count + 1)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def proceed(
@@ -159,11 +183,12 @@ def proceed(
     if arrivals.anywhere:
         state.visit(arrivals)
     state.targets, state.shown = targets.clone(), targets
-    lanes: dict[int, Lane] = {}
+    lanes: dict[int, Parts] = {}
     logits = None
     for index in _grids_of(grids, targets, time):
         grid = grids[index]
-        lane = state.lanes.get(index)
+        remembered = state.lanes.get(index)
+        lane = None if remembered is None else remembered.lane(before.shape[1])
         if lane is not None and arrivals.anywhere:
             arrived = grid.within(before)
             if arrivals.mask is not None:
@@ -175,7 +200,7 @@ def proceed(
         inside = grid.within(targets)
         found = grid.stack.predict(lane, inside)
         logits = found if logits is None else torch.where((inside < grid.stack.length)[:, :, None], found, logits)
-        lanes[index] = lane
+        lanes[index] = Parts.of(lane)
     assert logits is not None, "no target lies in any grid"
     state.lanes = lanes
     return logits, state

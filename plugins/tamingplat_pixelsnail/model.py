@@ -217,10 +217,11 @@ class PixelSNAIL(Prior):
         if state is None and T == 0:
             state = PixelSNAILState.empty(B, self.space.length, codes.device)
         arrivals = None if state is None else state.newly_visited(visited, lengths)
-        if state is not None and arrivals is None and sizes is None and lengths is not None:
-            goes_on = state.serves(visited, lengths)
+        if state is not None and arrivals is None and sizes is None:
+            of_rows = torch.full((B,), T, device=codes.device) if lengths is None else lengths
+            goes_on = state.serves(visited, of_rows)
             if any(goes_on):
-                return self._apart(codes, visited, targets, condition, lengths, state, goes_on)
+                return self._apart(codes, visited, targets, condition, of_rows, state, goes_on)
         if state is None or arrivals is None:
             alone = sizes is None or len(sizes) == self.space.length
             # A state may know of positions that were visited together, in which order these are no beginning of anything.
@@ -256,7 +257,7 @@ class PixelSNAIL(Prior):
         states, found = [], []
         for rows in (served, others):
             index = torch.tensor(rows, device=codes.device)
-            kept = state.select(index)
+            kept = state.take(index)
             # Rows that have visited nothing know of no steps that a new beginning would forget.
             blank = rows is others and not bool(kept.lengths.any())
             logits, of_rows = self._predict(
@@ -274,4 +275,4 @@ class PixelSNAIL(Prior):
         if served[-1] < others[0]:
             return logits, joined
         places = torch.tensor([*served, *others], device=codes.device).argsort()
-        return logits[places], joined.select(places)
+        return logits[places], joined.take(places)

@@ -18,6 +18,7 @@ from tamingplat_pixelsnail.context import Context
 from tamingplat_pixelsnail.geometry import CENTRE, Geometry, background, neighbour_table, row_by_row
 from tamingplat_pixelsnail.lane import Lane
 from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, drop_nothing, normal_linear
+from tamingplat_pixelsnail.parts import Recorded
 from tamingplat_pixelsnail.passes import NEIGHBOURS, ColumnPass, FullPass
 
 
@@ -172,8 +173,8 @@ class GridStack(nn.Module):
         visited: Tensor,
         targets: Tensor,
         known: int | None = None,
-    ) -> tuple[Tensor, Lane]:
-        """Logits of targets by one pass over the whole grid, and the memory from which decoding goes on.
+    ) -> tuple[Tensor, Recorded]:
+        """Logits of targets by one pass over the whole grid, and that pass, from which decoding can go on.
 
         Args:
             codes: int64 (B, N), 0 where not visited.
@@ -185,12 +186,11 @@ class GridStack(nn.Module):
                 these. The pass is then over that and the target alone.
 
         Returns:
-            Logits (B, K, V) and the memory.
+            Logits (B, K, V) and the pass.
         """
-        B = len(targets)
         condition = self._condition(tokens)
         if known is None:
-            geometry = self.geometry(steps, B, sliced=False)
+            geometry = self.geometry(steps, len(targets), sliced=False)
         else:
             geometry = row_by_row(known + 1, self.height, self.width, self.first.weight)
             codes, visited = codes[:, : known + 1], visited[:, : known + 1]
@@ -199,20 +199,15 @@ class GridStack(nn.Module):
         here = FullPass(geometry, embedded, condition, record=True)
         x = self._trunk(here)
 
-        index = targets.clamp(max=self.length - 1)[:, :, None]
-
-        def at_targets(features: Tensor) -> Tensor:
-            return features.gather(1, index.expand(-1, -1, features.shape[2]))
-
-        lane = self.lane(tokens)
-        columns = torch.cat([embedded, *here.columns], dim=-1) * visited[:, :, None]
-        lane.columns[:, : columns.shape[1]] = columns
-        # Visited positions come first, in any order; what follows them is not read.
-        first = (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
-        for kept, kept_values, (keys, values) in zip(lane.keys, lane.values, here.memory, strict=True):
-            kept[..., : keys.shape[2]] = keys.gather(2, first.expand_as(keys)).transpose(2, 3)
-            kept_values[:, :, : values.shape[2]] = values.gather(2, first.expand_as(values))
-        lane.filled = visited.sum(1)
-        lane.pending_columns = at_targets(torch.cat(here.columns, dim=-1)).to(lane.columns.dtype)
-        lane.pending_features = [at_targets(features).to(lane.columns.dtype) for features in here.features]
-        return self.head(at_targets(x)), lane.measured()
+        index = targets.clamp(max=x.shape[1] - 1)[:, :, None]
+        recorded = Recorded(
+            lanes=self,
+            tokens=tokens,
+            ready=(targets < self.length).any(1),
+            visited=visited,
+            targets=targets,
+            columns=(embedded, *here.columns),
+            features=tuple(here.features),
+            memory=tuple(here.memory),
+        )
+        return self.head(x.gather(1, index.expand(-1, -1, x.shape[2]))), recorded

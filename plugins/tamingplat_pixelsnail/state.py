@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tamingplat.interfaces.models import PriorState
-from tamingplat_pixelsnail.lane import Lane
+from tamingplat_pixelsnail.parts import Parts
 
 NEVER = torch.iinfo(torch.int64).max
 """The step of a position that was not visited yet."""
@@ -52,7 +52,7 @@ class PixelSNAILState(PriorState):
             others. Positions of one step have the same number; later steps have larger ones. The last column takes what is not
             kept.
         targets: int64 (B, K), the positions last predicted; N for none.
-        lanes: The memory of each grid that is being visited.
+        lanes: The memory of each grid that is being visited, put together when decoding goes on from it.
         common: How many positions every row has visited, where that is known to be one number.
         shown: The tensor in which the caller named ``targets``, to recognise a view of the same memory.
     """
@@ -60,7 +60,7 @@ class PixelSNAILState(PriorState):
     lengths: Tensor
     steps: Tensor
     targets: Tensor
-    lanes: dict[int, Lane]
+    lanes: dict[int, Parts]
     common: int | None = None
     shown: Tensor | None = None
 
@@ -137,12 +137,16 @@ class PixelSNAILState(PriorState):
 
     def select(self, rows: Tensor) -> Self:
         """See ``PriorState``."""
-        return type(self)(
-            self.lengths[rows],
-            self.steps[rows],
-            self.targets[rows],
-            {grid: lane.select(rows) for grid, lane in self.lanes.items()},
-        ).measured()
+        chosen = rows.tolist()
+        return self._of(rows, {grid: parts.select(chosen) for grid, parts in self.lanes.items()})
+
+    def take(self, rows: Tensor) -> Self:
+        """As ``select``, of a state that is used no more but to take other rows from it, each row once."""
+        chosen = rows.tolist()
+        return self._of(rows, {grid: parts.take(chosen) for grid, parts in self.lanes.items()})
+
+    def _of(self, rows: Tensor, lanes: dict[int, Parts]) -> Self:
+        return type(self)(self.lengths[rows], self.steps[rows], self.targets[rows], lanes).measured()
 
     def blank(self, rows: int) -> Self:
         """See ``PriorState``."""
@@ -154,12 +158,10 @@ class PixelSNAILState(PriorState):
         K = max(state.targets.shape[1] for state in states)
         N = states[0].steps.shape[1] - 1
         targets = [F.pad(state.targets, (0, K - state.targets.shape[1]), value=N) for state in states]
-        lanes: dict[int, Lane] = {}
-        for grid in sorted({grid for state in states for grid in state.lanes}):
-            model = next(state.lanes[grid] for state in states if grid in state.lanes)
-            lanes[grid] = type(model).cat(
-                [state.lanes[grid] if grid in state.lanes else model.blank(len(state.lengths)) for state in states], K
-            )
+        lanes = {
+            grid: Parts.cat([state.lanes.get(grid) or Parts.blank(len(state.lengths)) for state in states])
+            for grid in sorted({grid for state in states for grid in state.lanes})
+        }
         return cls(
             torch.cat([state.lengths for state in states]),
             torch.cat([state.steps for state in states]),

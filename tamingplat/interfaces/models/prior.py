@@ -45,7 +45,7 @@ class PriorState(ABC):
     @classmethod
     @abstractmethod
     def cat(cls, states: Sequence[Self]) -> Self:
-        """The rows of several states, which may have visited different numbers of positions, as one batch."""
+        """The rows of several states, which may have visited different numbers of positions, as one batch; uses them up."""
 
     def blank(self, rows: int) -> Self | None:
         """So many rows of which nothing is known, neither codes nor condition, to be joined with others by ``cat``.

@@ -1,0 +1,143 @@
+"""The memory of one grid in parts that are put together when decoding goes on from them, and not before.
+
+A window that slides on is computed anew, and what was remembered of it is never asked for: all rows of a wavefront but a few
+are of that kind. A pass over a grid is therefore kept as it came out, and no rows of it are copied until they are needed.
+
+Shape letters: B batch, N positions of the grid, M of them that a pass was over, K targets, C width, P condition tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from tamingplat_pixelsnail.lane import Lane
+
+
+class EmptyLanes(Protocol):
+    """What makes memories in which nothing was visited: a grid's stack."""
+
+    def lane(self, tokens: Tensor) -> Lane:
+        """An empty memory for images with conditions int64 (B, P)."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A pass over a grid, from which the memory of any of its rows can be made; never changed.
+
+    Attributes:
+        lanes: The stack that computed it.
+        tokens: int64 (B, P), the conditions.
+        ready: bool (B,), rows whose condition was known.
+        visited: bool (B, M).
+        targets: int64 (B, K), N for none.
+        columns: Each (B, M, channels), what every convolution read, in order.
+        features: For each attention layer (B, M, C).
+        memory: For each attention layer keys (B, heads, M, key_width) and values (B, heads, M, value_width).
+    """
+
+    lanes: EmptyLanes
+    tokens: Tensor
+    ready: Tensor
+    visited: Tensor
+    targets: Tensor
+    columns: tuple[Tensor, ...]
+    features: tuple[Tensor, ...]
+    memory: tuple[tuple[Tensor, Tensor], ...]
+
+    def lane(self, rows: Sequence[int]) -> Lane:
+        """The memory of some rows."""
+        index = torch.tensor(rows, device=self.ready.device)
+        visited = self.visited[index]
+        lane = self.lanes.lane(self.tokens[index])
+        parts = [column[index] for column in self.columns]
+        lane.columns[:, : visited.shape[1]] = torch.cat(parts, dim=-1) * visited[:, :, None]
+        # Visited positions come first, in any order; what follows them is not read.
+        first = (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
+        for kept, kept_values, memory in zip(lane.keys, lane.values, self.memory, strict=True):
+            keys, values = (part[index] for part in memory)
+            kept[..., : keys.shape[2]] = keys.gather(2, first.expand_as(keys)).transpose(2, 3)
+            kept_values[:, :, : values.shape[2]] = values.gather(2, first.expand_as(values))
+        lane.filled = visited.sum(1)
+        lane.ready = self.ready[index]
+        at = self.targets[index].clamp(max=visited.shape[1] - 1)[:, :, None]
+
+        def pending(features: Tensor) -> Tensor:
+            return features.gather(1, at.expand(-1, -1, features.shape[2])).to(lane.columns.dtype)
+
+        # The first of the columns is the code, which was not known yet.
+        lane.pending_columns = torch.cat([pending(column) for column in parts[1:]], dim=-1)
+        lane.pending_features = [pending(features[index]) for features in self.features]
+        return lane.measured()
+
+
+Source = Lane | Recorded | None
+"""Where rows come from; ``None`` for rows of which nothing is known."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of one batch, from one or several memories.
+
+    Attributes:
+        parts: For each part where its rows come from, and which ones of it they are.
+    """
+
+    parts: tuple[tuple[Source, Sequence[int]], ...]
+
+    @classmethod
+    def of(cls, source: Lane | Recorded) -> Self:
+        """All rows of a memory."""
+        return cls(((source, range(len(source.ready))),))
+
+    @classmethod
+    def blank(cls, rows: int) -> Self:
+        """So many rows of which nothing is known."""
+        return cls(((None, range(rows)),))
+
+    @classmethod
+    def cat(cls, several: Sequence[Self]) -> Self:
+        """The rows of all, which are used no more by themselves."""
+        return cls(tuple(part for parts in several for part in parts.parts))
+
+    def select(self, rows: Sequence[int]) -> Self:
+        """Some rows, which stay as they are when the memories that they come from go on."""
+        return type(self)(
+            tuple(
+                (source.select(torch.tensor(of_source, device=source.ready.device)), range(len(of_source)))
+                if isinstance(source, Lane)
+                else (source, of_source)
+                for source, of_source in self._chosen(rows)
+            )
+        )
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Some rows, where these parts are used no more: what is taken whole is not copied."""
+        return type(self)(tuple(self._chosen(rows)))
+
+    def lane(self, targets: int) -> Lane:
+        """Put together, with K = ``targets`` pending positions. These parts are used no more."""
+        built: list[Lane | int] = []
+        for source, rows in self.parts:
+            if isinstance(source, Recorded):
+                built.append(source.lane(rows))
+            elif source is None:
+                built.append(len(rows))
+            elif list(rows) == list(range(len(source.ready))):
+                built.append(source)
+            else:
+                built.append(source.select(torch.tensor(rows, device=source.ready.device)))
+        model = next(lane for lane in built if isinstance(lane, Lane))
+        lanes = [model.blank(lane) if isinstance(lane, int) else lane for lane in built]
+        return lanes[0] if len(lanes) == 1 and lanes[0].pending_columns.shape[1] == targets else Lane.cat(lanes, targets)
+
+    def _chosen(self, rows: Sequence[int]) -> list[tuple[Source, list[int]]]:
+        """Rows by where they come from, in their order."""
+        places = [(number, row) for number, (_, of_part) in enumerate(self.parts) for row in of_part]
+        groups = groupby((places[row] for row in rows), key=lambda place: place[0])
+        return [(self.parts[number][0], [row for _, row in group]) for number, group in groups]
