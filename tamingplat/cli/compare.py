@@ -45,11 +45,22 @@ def compare(
     ] = False,
 ) -> None:
     """Print the comparison table from what is in the store; nothing is trained."""
-    from tamingplat.report import make_view, to_csv, to_json, to_latex, to_markdown
+    from tamingplat.report import (
+        asks_for_speed_ups,
+        load_published,
+        make_view,
+        to_csv,
+        to_json,
+        to_latex,
+        to_markdown,
+        with_speed_ups,
+    )
     from tamingplat.stages import collect_results, join_results
 
     planned = [plan_manifest(manifest, store, set_) for manifest in manifests]
     results = join_results([collect_results(one.plan, one.store) for one in planned])
+    if asks_for_speed_ups(load_published(path) for one in planned for path in one.manifest.compare_with):
+        results = with_speed_ups(results)
     asked = {"differences": differences, "evolution": evolution, "rate-distortion": rates}
     sections = [name for name, wanted in asked.items() if wanted]
     view = make_view(results, filters=filter_ or (), sort=sort, wide=wide, sections=sections)

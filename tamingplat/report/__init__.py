@@ -8,6 +8,7 @@ from tamingplat.report.published_sizes import PublishedSize, PublishedSizes
 from tamingplat.report.published_table import published_table
 from tamingplat.report.references import load_published
 from tamingplat.report.rows import to_csv, to_json
+from tamingplat.report.speed_up import asks_for_speed_ups, with_speed_ups
 from tamingplat.report.summary import SummaryRow, Value, summarise
 from tamingplat.report.text_table import TextTable, to_latex, to_markdown, to_rich
 from tamingplat.report.trainings import compare_sizes, estimate_json, sizes_table, trainings_table
@@ -22,6 +23,7 @@ __all__ = [
     "TextTable",
     "Value",
     "View",
+    "asks_for_speed_ups",
     "compare_sizes",
     "count",
     "draw_strips",
@@ -40,4 +42,5 @@ __all__ = [
     "to_markdown",
     "to_rich",
     "trainings_table",
+    "with_speed_ups",
 ]

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tamingplat.interfaces import Config
-from tamingplat.report.summary import SummaryRow
+from tamingplat.report.summary import SummaryRow, Value
 
 
 class PublishedRow(Config):
@@ -37,7 +37,9 @@ class PublishedTable(Config):
     title: str = Field(description="What the table shows.")
     source: str = Field(description="Publication and the number of its table or figure.")
     url: str = Field("", description="Address of the publication.")
-    metric: str = Field(description="Our metric's column that holds the same quantity, without its number of images.")
+    metric: str = Field(
+        description="Our metric's column that holds the same quantity, without its number of images, or our cost."
+    )
     unit: str = Field("", description="Unit of the values.")
     of: Literal["cell", "reconstruction"] = Field(
         "cell", description="Whose metric it is: samples of a cell, or reconstructions by a tokenizer."
@@ -83,8 +85,8 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
     lines: dict[tuple[str, ...], OurLine] = {}
     for row in rows:
         variant = row.components.get(table.axis, "")
-        column = _column(row, table.metric)
-        if row.kind != table.of or row.status != "done" or column is None or variant not in table.variants():
+        value = _value(row, table.metric)
+        if row.kind != table.of or row.status != "done" or value is None or variant not in table.variants():
             continue
         setting = (row.manifest, *(row.names[kind] for kind in kinds), str(row.tokenizer_seed))
         label = ", ".join(row.names[kind] for kind in varying) or row.names["dataset"]
@@ -93,15 +95,14 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
             # Another block of the same component: a line of its own, which says which block it is.
             setting, label = (*setting, row.names[table.axis]), f"{label}, {row.names[table.axis]}"
         line = lines.setdefault(setting, OurLine(label, {}))
-        value = row.metrics[column]
         line.values[variant] = (value.mean, value.standard_error)
         for name, other in table.measured.items():
-            if other.component == variant and (of_other := _column(row, other.metric)) is not None:
-                value = row.metrics[of_other]
-                line.values[name] = (value.mean, value.standard_error)
+            if other.component == variant and (of_other := _value(row, other.metric)) is not None:
+                line.values[name] = (of_other.mean, of_other.standard_error)
     return list(lines.values())
 
 
-def _column(row: SummaryRow, metric: str) -> str | None:
-    """A row's column of this name, whatever number of images stands behind it."""
-    return next((name for name in row.metrics if name.split(" (")[0] == metric), None)
+def _value(row: SummaryRow, metric: str) -> Value | None:
+    """A row's number of this name, whatever number of images stands behind it; of its costs where no metric is called so."""
+    column = next((name for name in row.metrics if name.split(" (")[0] == metric), None)
+    return row.cost.get(metric.replace("-", "_")) if column is None else row.metrics[column]

@@ -11,6 +11,9 @@ from scipy.special import stdtr, stdtrit
 LEVEL = 0.95
 """Coverage of every interval."""
 
+_ROUNDING = 1e-9
+"""A standard error below this share of the mean is the rounding of differences that are equal."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -32,9 +35,18 @@ class Estimate:
         return self.mean - half, self.mean + half
 
     def p_value(self) -> float:
-        """Two-sided: how often a t statistic at least as large comes about where the truth is zero."""
-        if self.standard_error == 0:
-            return 1.0 if self.mean == 0 else 0.0
+        """Two-sided: how often a t statistic at least as large comes about where the truth is zero.
+
+        Numbers that are all the same, up to rounding, have no t statistic. In a column of few possible values, such as a share
+        of a hundred images, two or three differences are easily equal by chance, and that is no proof. What is left is that all
+        have one sign, which happens to n numbers with a probability of 2^(1 − n) where the truth is zero. That is the p-value
+        until it decides by itself, from six numbers on; from there on the lack of spread leaves no doubt.
+        """
+        if self.mean == 0 and self.standard_error == 0:
+            return 1.0
+        if self.standard_error <= _ROUNDING * abs(self.mean):
+            one_sign = 2.0**-self.freedom
+            return one_sign if one_sign > 1 - LEVEL else 0.0
         return 2 * float(stdtr(self.freedom, -abs(self.mean) / self.standard_error))
 
     def detectable(self, comparisons: int = 1) -> float:
@@ -64,7 +76,8 @@ def of_two_samples(first: Sequence[float], second: Sequence[float]) -> Estimate:
     (mean, variance, freedom), (other_mean, other_variance, other_freedom) = sides
     total = variance + other_variance
     if total == 0:
-        return Estimate(mean - other_mean, 0.0, freedom + other_freedom)
+        # Where neither has spread, the shares below are not defined; this is the smallest number that they can give.
+        return Estimate(mean - other_mean, 0.0, min(freedom, other_freedom))
     # In shares of the total, so that tiny variances do not vanish when squared.
     share = variance / total
     return Estimate(mean - other_mean, math.sqrt(total), 1 / (share**2 / freedom + (1 - share) ** 2 / other_freedom))

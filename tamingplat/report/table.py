@@ -25,6 +25,12 @@ _COSTS: tuple[_Cost, ...] = (
     ("prior_training_seconds", "train", "wall time of the prior's training, without validation and checkpoints", duration),
     ("prior_training_flops", "FLOPs", "floating-point operations of the prior's training", count),
     ("samples_per_second", "img/s", "sampled images per second, decoding included", lambda value: f"{value:.3g}"),
+    (
+        "sampling_speed_up",
+        "speed-up",
+        "times as many images per second as with the most codes to an image",
+        lambda x: f"{x:.3g}×",
+    ),
 )
 
 _TOKENIZER_COSTS: tuple[_Cost, ...] = (

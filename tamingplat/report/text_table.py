@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -121,12 +122,32 @@ def to_markdown(tables: Sequence[TextTable]) -> str:
 
 def _markdown(table: TextTable, *, headed: bool) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(escape_markdown, cells)) + " |"
 
-    rule = ["---"] * table.names + ["---:"] * (len(table.headings) - table.names)
-    title = [f"### {table.title}", ""] if headed else []
-    notes = ["", *(f"- {note}" for note in table.notes)] if table.notes else []
-    return "\n".join([*title, line(table.headings), line(rule), *map(line, table.lines), *notes]) + "\n"
+    rule = "| " + " | ".join(["---"] * table.names + ["---:"] * (len(table.headings) - table.names)) + " |"
+    title = [f"### {escape_markdown(table.title)}", ""] if headed else []
+    notes = ["", *(f"- {escape_markdown(note)}" for note in table.notes)] if table.notes else []
+    return "\n".join([*title, line(table.headings), rule, *map(line, table.lines), *notes]) + "\n"
+
+
+_MARKDOWN = re.compile(
+    r"""
+      [|`\[~$]                            # cells, code, links and tasks, struck text, formulas
+    | \\(?=[!-/:-@\[-`{-~]|$)             # a backslash that would escape what follows, or end the cell
+    | (?<=\S)\* | \*(?=\S) | ^\*          # emphasis and lists; not a star behind a blank, which marks the best
+    | (?<![^\W_])_ | _(?![^\W_])          # emphasis; not within a word
+    | <(?=[A-Za-z/!?])                   # HTML
+    | &(?=\#?\w+;)                       # entities
+    | ^[-+](?=[-\s]|$) | ^[>\#] | \#$     # lists, rules, quotes and headings
+    | (?:(?<=^\d)|(?<=^\d\d)|(?<=^\d{3})|(?<=^\d{4}))[.)](?=\s|$)  # numbered lists
+    """,
+    re.VERBOSE,
+)
+
+
+def escape_markdown(text: str) -> str:
+    """Text, in one line, that Markdown shows as it is: in a cell, a heading or an item of a list."""
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(text.splitlines()).strip())
 
 
 def to_latex(tables: Sequence[TextTable]) -> str:
@@ -136,10 +157,15 @@ def to_latex(tables: Sequence[TextTable]) -> str:
 
 def _latex(table: TextTable, *, headed: bool) -> str:
     alignment = "l" * table.names + "r" * (len(table.headings) - table.names)
-    body = [" & ".join(escape_latex(cell) for cell in cells) + r" \\" for cells in table.lines]
-    heading = " & ".join(escape_latex(cell) for cell in table.headings) + r" \\"
-    notes = [f"% {note}" for note in table.notes]
-    title = [f"% {table.title}"] if headed else []
+
+    def line(cells: Sequence[str]) -> str:
+        # A line break and a rule look for a star or an option in brackets behind them, in the next line too.
+        option = "{}" if cells[0].lstrip().startswith(("[", "*")) else ""
+        return option + " & ".join(map(escape_latex, cells)) + r" \\"
+
+    body, heading = map(line, table.lines), line(table.headings)
+    notes = [f"% {' '.join(note.splitlines())}" for note in table.notes]
+    title = [f"% {' '.join(table.title.splitlines())}"] if headed else []
     begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
     return "\n".join([*title, begin, r"\toprule", heading, r"\midrule", *body, r"\bottomrule", end, *notes]) + "\n"
 
@@ -156,6 +182,7 @@ _LATEX: Mapping[str, str] = MappingProxyType(
         "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
         "±": r"$\pm$",
         "↓": r"$\downarrow$",
         "↑": r"$\uparrow$",

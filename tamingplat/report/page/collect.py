@@ -30,24 +30,28 @@ from tamingplat.report.published import PublishedTable
 from tamingplat.report.ranking import rankings
 from tamingplat.report.rate_distortion import rate_distortion
 from tamingplat.report.references import load_published
+from tamingplat.report.speed_up import asks_for_speed_ups, with_speed_ups
 from tamingplat.stages import Plan, collect_results, join_results
-from tamingplat.store import Store
+from tamingplat.store import Store, content_key
 
 
 def collect_page(plans: Sequence[Plan], store: Store) -> Page:
     """The page of some manifests."""
     results = join_results([collect_results(plan, store) for plan in plans])
+    published = [load_published(path) for path in dict.fromkeys(path for plan in plans for path in plan.manifest.compare_with)]
+    if asks_for_speed_ups(published):
+        results = with_speed_ups(results)
     budgets = with_budgets(results)
     ranked = rankings(budgets.results)
     table = make_table(budgets, ranked)
     gallery = make_gallery(plans, store, table.lines)
     provenance, settings = read_provenance(plans, store), all_settings(plans)
-    published = [load_published(path) for path in dict.fromkeys(path for plan in plans for path in plan.manifest.compare_with)]
     sheets = {samples.anchor: samples.sheets for samples in gallery.samples}
     summaries = [line.summary for line in table.all]
     sizes = [published_sizes(one, plans) for one in published if not isinstance(one, PublishedTable)]
-    by_name = {plan.manifest.name: plan for plan in plans}
-    details = make_details(table, budgets.results.columns, by_name, provenance, settings, sheets)
+    # A row that several manifests ask for has measurements of all of them, whose stages only some of the plans have.
+    stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
+    details = make_details(table, budgets.results.columns, stages, provenance, settings, sheets)
     return Page(
         title=results.name,
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, tamingplat {tamingplat.__version__}",
@@ -66,7 +70,7 @@ def collect_page(plans: Sequence[Plan], store: Store) -> Page:
         unfinished=tuple(unfinished(table.all)),
         remarks=tuple(remarks(plans)),
         details=tuple(details),
-        settings=tuple(settings.values()),
+        settings=tuple({one.anchor: one for several in settings.values() for one in several}.values()),
         provenance=provenance,
     )
 
@@ -88,21 +92,25 @@ def _facts(plan: Plan) -> ManifestFacts:
 
 
 def _orderings(plans: Sequence[Plan]) -> Iterator[DrawnOrdering]:
-    """Every ordering on every code space that it is used on."""
-    seen: set[tuple[str, CodeSpace]] = set()
+    """Every ordering on every code space that it is used on; where several share a name, with that of the manifest."""
+    found: dict[tuple[str, str, CodeSpace], tuple[Plan, ResolvedComponent]] = {}
     for plan in plans:
         for cell in plan.cells:
-            if cell.prior is None or (cell.cell.ordering.label, cell.prior.space) in seen:
-                continue
-            seen.add((cell.cell.ordering.label, cell.prior.space))
-            yield _ordering(plan, cell.cell.ordering, cell.prior.space)
+            if cell.prior is not None:
+                ordering = cell.cell.ordering
+                settings = content_key(plan.builder.identity(ordering))
+                found.setdefault((ordering.label, settings, cell.prior.space), (plan, ordering))
+    namesakes = Counter(label for label, _ in {(label, settings) for label, settings, _ in found})
+    for (label, _, space), (plan, ordering) in found.items():
+        name = label if namesakes[label] == 1 else f"{label} ({plan.manifest.name})"
+        yield _ordering(plan, ordering, space, name)
 
 
-def _ordering(plan: Plan, resolved: ResolvedComponent, space: CodeSpace) -> DrawnOrdering:
+def _ordering(plan: Plan, resolved: ResolvedComponent, space: CodeSpace, name: str) -> DrawnOrdering:
     ordering = plan.builder.ordering(resolved)
     generator = torch.Generator().manual_seed(derive_seed(0, "visit plan", 0)) if ordering.random else None
-    drawn = draw_order(resolved.label, space, ordering.plan(space, 1, generator=generator))
-    return DrawnOrdering(resolved.label, resolved.component.summary, ordering.random, tuple(drawn))
+    drawn = draw_order(name, space, ordering.plan(space, 1, generator=generator))
+    return DrawnOrdering(name, resolved.component.summary, ordering.random, tuple(drawn))
 
 
 def _codebooks(plans: Sequence[Plan], store: Store) -> Iterator[Chart]:

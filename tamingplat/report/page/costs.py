@@ -42,6 +42,7 @@ COSTS: tuple[Cost, ...] = (
     Cost("condition_tokenizer_training_seconds", "condition training", "wall time of their trainings", duration),
     Cost("sampling_seconds", "sampling", "wall time of all samples, decoding included", duration),
     Cost("samples_per_second", "images/s", "sampled images per second, decoding included", _speed, "higher"),
+    Cost("sampling_speed_up", "speed-up", "times as many images/s as with the most codes to an image", _speed, "higher"),
     Cost("sampling_batch_size", "batch", "images sampled at a time", _speed, ""),
     Cost("sampling_peak_memory_bytes", "sampling memory", "the most memory that sampling took", _bytes),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,19 +10,19 @@ from typing import Any
 from tamingplat.interfaces import Kind
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.report.formats import number
-from tamingplat.report.lines import KINDS
+from tamingplat.report.lines import KINDS, names_of
 from tamingplat.report.page.costs import COSTS
 from tamingplat.report.page.gallery import NamedSheet
 from tamingplat.report.page.lines import PageTable, TableLine
 from tamingplat.report.page.provenance import MadeStage, Provenance, settings_text, stage_keys
 from tamingplat.report.table import TRAINED_ON
 from tamingplat.report.text_table import TextTable
-from tamingplat.stages import Column, Plan, ResultRow
+from tamingplat.stages import Column, Plan, ResultRow, Stage
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The resolved settings of one component of one manifest.
+    """The resolved settings of one component.
 
     Attributes:
         anchor: Its name in the page.
@@ -60,30 +61,41 @@ class Detail:
     stages: tuple[MadeStage, ...]
 
 
-def all_settings(plans: Sequence[Plan]) -> dict[tuple[str, str, str], Settings]:
-    """The settings of every component, by manifest, kind and label."""
-    found: dict[tuple[str, str, str], Settings] = {}
+ComponentSettings = Mapping[tuple[str, str, str], Sequence[Settings]]
+"""By manifest, kind and label. There are several where manifests of one name give a label different settings."""
+
+
+def all_settings(plans: Sequence[Plan]) -> ComponentSettings:
+    """The settings of every component. What manifests have in common is there once; where the same label has other settings in
+    another manifest, the manifest's name stands behind it.
+    """
+    made: dict[tuple[Kind, str, str, str], str] = {}
+    asked: dict[tuple[str, str, str], dict[tuple[Kind, str, str, str], None]] = {}
     for plan in plans:
         manifest = plan.manifest
         components: list[tuple[Kind, ResolvedComponent]] = [
             pair for cell in manifest.combinations for pair in cell.components.items()
         ]
         components += [(metric.kind, metric) for metric in manifest.metrics]
-        for kind, component in components:
-            key = (manifest.name, kind, component.label)
-            if key not in found:
-                anchor = f"settings-{len(found) + 1}"
-                text = settings_text(component.settings, manifest)
-                found[key] = Settings(anchor, kind, component.label, f"{kind}:{component.component.name}", text)
-    return found
+        for kind, component in {id(one): (kind, one) for kind, one in components}.values():
+            what = (kind, component.label, component.component.name, settings_text(component.settings, manifest))
+            made.setdefault(what, manifest.name)
+            asked.setdefault((manifest.name, kind, component.label), {})[what] = None
+    namesakes = Counter((kind, label) for kind, label, _, _ in made)
+    settings = {}
+    for index, (what, manifest_name) in enumerate(made.items(), start=1):
+        kind, label, component_name, text = what
+        shown = label if namesakes[kind, label] == 1 else f"{label} ({manifest_name})"
+        settings[what] = Settings(f"settings-{index}", kind, shown, f"{kind}:{component_name}", text)
+    return {key: tuple(settings[what] for what in several) for key, several in asked.items()}
 
 
 def make_details(
     table: PageTable,
     columns: Sequence[Column],
-    plans: Mapping[str, Plan],
+    stages: Mapping[str, Stage],
     provenance: Provenance,
-    settings: Mapping[tuple[str, str, str], Settings],
+    settings: ComponentSettings,
     sheets: Mapping[str, Sequence[NamedSheet]],
 ) -> list[Detail]:
     """The details of every line.
@@ -91,7 +103,7 @@ def make_details(
     Args:
         table: The lines.
         columns: Of the results.
-        plans: By name of the manifest.
+        stages: Those of all plans, by content key.
         provenance: Of all stages.
         settings: Of all components.
         sheets: Samples, by the lines' anchors.
@@ -104,7 +116,7 @@ def make_details(
             _costs(line),
             tuple(_settings(line, settings)),
             tuple(sheets.get(line.anchor, ())),
-            tuple(provenance.behind(key for row in line.rows for key in stage_keys(row, plans[row.manifest]))),
+            tuple(provenance.behind(key for row in line.rows for key in stage_keys(row, stages))),
         )
         for line in table.all
     ]
@@ -184,6 +196,7 @@ def _costs(line: TableLine) -> TextTable | None:
     return TextTable("Cost, seed by seed", ("cost", *seeds), tuple(rows), 1) if rows else None
 
 
-def _settings(line: TableLine, settings: Mapping[tuple[str, str, str], Settings]) -> list[Settings]:
-    named = [(line.rows[0].manifest, kind, line.summary.names[kind]) for kind in KINDS]
-    return [settings[key] for key in named if key in settings]
+def _settings(line: TableLine, settings: ComponentSettings) -> list[Settings]:
+    """Of all manifests that the line's rows come from, kind by kind."""
+    named = [(row.manifest, kind, names_of(row)[kind]) for kind in KINDS for row in line.rows]
+    return list({one.anchor: one for key in named for one in settings.get(key, ())}.values())

@@ -126,15 +126,15 @@ def _machine(recorded: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def stage_keys(row: ResultRow, plan: Plan) -> list[str]:
-    """The content keys of everything that a row rests on, inputs included."""
+def stage_keys(row: ResultRow, stages: Mapping[str, Stage]) -> list[str]:
+    """The content keys of everything that a row rests on, inputs included, among the stages of all plans."""
     pending = [*row.artifacts.values(), *row.sources.values()]
     keys: dict[str, None] = {}
     while pending:
         key = pending.pop()
-        if key not in keys and key in plan.stages:
+        if key not in keys and key in stages:
             keys[key] = None
-            pending += [stage.key for stage in plan.stages[key].inputs]
+            pending += [stage.key for stage in stages[key].inputs]
     return list(keys)
 
 
