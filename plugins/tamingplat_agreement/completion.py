@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -31,11 +32,19 @@ class CompletionAgreement(Metric):
     """How likely the rest of an image is after its own given part, and after another image's.
 
     The given part is encoded by itself, as completion does it; the codes of the rest are those of the whole image. The score is
-    the negative log-likelihood of the rest per code. It says something of completion where the given codes are visited first.
+    the negative log-likelihood of the rest per code. An ordering that does not visit the given codes first is refused.
     """
 
     measures: ClassVar[Measures] = "prior"
     config: CompletionAgreementConfig
+
+    def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
+        """A single image is refused."""
+        return too_few(samples, "evaluate a split of 2 images or more")
+
+    def given_positions(self, space: CodeSpace) -> npt.NDArray[np.bool_]:
+        """The codes of the region, bool (N,)."""
+        return self.config.region.mask(space)
 
     def prior_refusal(self, space: CodeSpace, windows: Windows | None) -> str | None:
         """A prior of windows is refused, and a region that is no part of the codes."""

@@ -25,9 +25,9 @@ def shifted(count: int) -> npt.NDArray[np.int64]:
     return np.roll(np.arange(count, dtype=np.int64), -1)
 
 
-def too_few(samples: int) -> str | None:
-    """Why so many images are too few to be scored with each other's conditions."""
-    return None if samples >= 2 else "conditions of other images are needed, and there is one image; set samples to 2 or more"
+def too_few(samples: int, remedy: str = "set samples to 2 or more") -> str | None:
+    """Why so many images are too few to be scored with each other's conditions, with what to do."""
+    return None if samples >= 2 else f"conditions of other images are needed, and there is one image; {remedy}"
 
 
 def column_of(subject: ImageSubject, name: str, *, reference: bool = False) -> Any:

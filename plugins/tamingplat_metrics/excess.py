@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tamingplat.interfaces import TamingplatError
-from tamingplat.interfaces.models import Measurement
+from tamingplat.interfaces.models import Measurement, TokenArray
 
 FALSE_ALARM = 1e-6
 """α: how improbable a gain over the source must be for an honest prior before it is called impossible."""
@@ -26,8 +25,8 @@ Array = npt.NDArray[np.float64]
 def excess(
     nll: Array,
     floor: Array,
-    train: npt.NDArray[np.integer[Any]],
-    measured: npt.NDArray[np.integer[Any]],
+    train: TokenArray,
+    measured: TokenArray,
     vocab_size: int,
     suffix: str = "",
 ) -> list[Measurement]:
@@ -121,7 +120,7 @@ def check_possible(nll: Array, floor: Array, length: int, *, checkpoints: int = 
         )
 
 
-def marginal_nll(train: npt.NDArray[np.integer[Any]], measured: npt.NDArray[np.integer[Any]], vocab_size: int) -> Array:
+def marginal_nll(train: TokenArray, measured: TokenArray, vocab_size: int) -> Array:
     """−log probability in nats of each measured image under independent positions, float64 (m,).
 
     The probability of a code at a position is its count there among the training codes plus one half, over n + V/2 (Krichevsky

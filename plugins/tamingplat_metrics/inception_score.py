@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ class InceptionScore(FeatureMetric):
     It looks at no reference, and falls with the number of images: below 10,000 it ranks nothing.
     """
 
+    reads_reference: ClassVar[bool] = False
     config: InceptionScoreConfig
 
     def __init__(self, config: InceptionScoreConfig, parts: Mapping[str, Any]) -> None:

@@ -29,6 +29,9 @@ _SEED = 2020
 
 _ROWS = 2048
 
+EXACT = 4096
+"""Up to so many images of a set, its part of the jackknife is exact."""
+
 
 @dataclass(frozen=True)
 class KernelEstimate:
@@ -65,15 +68,22 @@ def jackknife_error(features: Tensor, reference: Tensor) -> float:
     The two-sample jackknife: leaving out one image at a time changes the estimate by sums over that image's row of the kernel,
     so that every row is computed once and no matrix is kept. Random subsets cannot tell it: where they hold all images there
     is only one of them.
+
+    Of a set of more than ``EXACT`` images, as many rows as are computed at once are drawn at random, always the same ones, each
+    of them over all images of both sets, and stand for all. The error is then itself known to about 2 %, and its cost grows
+    with the number of images, not with its square: at 50,000 of each set and D = 2048 it is 1.7e12 operations in place of 4e13.
     """
-    (own, crossed), (other, _) = _row_sums(features, reference), _row_sums(reference, None)
-    _, back = _row_sums(reference, features)
+    (own, crossed), (other, back) = _row_sums(features, reference), _row_sums(reference, features)
     n, m = len(features), len(reference)
+    # Where rows are drawn, these are no sums of all; they are the same for every row, and do not matter to the spread.
     within, beyond, cross = own.sum(), other.sum(), crossed.sum()
     # Estimates without each image of the first set, and of the second.
     first = (within - 2 * own) / ((n - 1) * (n - 2)) + beyond / (m * (m - 1)) - 2 * (cross - crossed) / ((n - 1) * m)
     second = within / (n * (n - 1)) + (beyond - 2 * other) / ((m - 1) * (m - 2)) - 2 * (cross - back) / (n * (m - 1))
-    parts = [(len(one) - 1) / len(one) * (one - one.mean()).square().sum() for one in (first, second)]
+    parts = [
+        (size - 1) / size * ((size - 1) / (len(one) - 1)) * (one - one.mean()).square().sum()
+        for size, one in ((n, first), (m, second))
+    ]
     return math.sqrt(float(sum(parts, torch.zeros((), dtype=features.dtype))))
 
 
@@ -81,24 +91,32 @@ def _kernel(features: Tensor, others: Tensor) -> Tensor:
     return (features @ others.T / features.shape[1] + 1) ** 3
 
 
-def _row_sums(features: Tensor, others: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Sums of each row of the kernel: among the features, themselves left out, and with the others; both (n,), on the CPU."""
+def _drawn(count: int) -> Tensor:
+    """The rows that stand for ``count``, int64 (r,): all, or some of many in their order."""
+    if count <= EXACT:
+        return torch.arange(count)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(_SEED))[:_ROWS].sort().values
+
+
+def _row_sums(features: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of rows of the kernel: among the features, themselves left out, and with the others; both (r,), on the CPU."""
     own, crossed = [], []
-    for rows in blocks(len(features), _ROWS):
-        some = features[rows]
+    drawn = _drawn(len(features)).to(features.device)
+    for rows in blocks(len(drawn), _ROWS):
+        some = features[drawn[rows]]
         diagonal = (some.square().sum(dim=1) / features.shape[1] + 1) ** 3
         own.append(sum((_kernel(some, features[part]).sum(dim=1) for part in blocks(len(features), _ROWS)), -diagonal))
-        if others is not None:
-            zero = torch.zeros_like(diagonal)
-            crossed.append(sum((_kernel(some, others[part]).sum(dim=1) for part in blocks(len(others), _ROWS)), zero))
-    return torch.cat(own).cpu(), torch.cat(crossed).cpu() if crossed else torch.empty(0)
+        zero = torch.zeros_like(diagonal)
+        crossed.append(sum((_kernel(some, others[part]).sum(dim=1) for part in blocks(len(others), _ROWS)), zero))
+    return torch.cat(own).cpu(), torch.cat(crossed).cpu()
 
 
 class KernelDistance(FeatureMetric):
     """Kernel distance to the reference split with the features of any extractor, called ``kd-`` and the extractor's name.
 
     Unbiased at every number of images, it ranks where a Fréchet distance does not. Its standard error is the jackknife's over
-    the images of both sets with that of the random subsets; it says nothing of other seeds.
+    the images of both sets, estimated from 2048 of them beyond 4096, with that of the random subsets; it says nothing of other
+    seeds.
     """
 
     distance: ClassVar[bool] = True

@@ -60,6 +60,7 @@ class Memorisation(FeatureMetric):
     Neither says which row is better; they are read beside the Fréchet distance.
     """
 
+    reads_reference: ClassVar[bool] = False
     looks_for_copies: ClassVar[bool] = True
     config: MemorisationConfig
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tamingplat.interfaces import TamingplatError
-from tamingplat.interfaces.models import Measurement, Measures, Metric, PriorSubject, TokenSplit
+from tamingplat.interfaces.models import Measurement, Measures, Metric, PriorSubject, TokenArray, TokenSplit
 from tamingplat_metrics.excess import excess
 
 
@@ -123,7 +123,7 @@ def _per_image(subject: PriorSubject, split: str, count: int) -> npt.NDArray[np.
 
 
 def _tokens(split: TokenSplit, rows: range, device: torch.device) -> tuple[Tensor, Tensor]:
-    def read(array: npt.NDArray[np.integer[Any]]) -> Tensor:
+    def read(array: TokenArray) -> Tensor:
         return torch.from_numpy(array[rows.start : rows.stop].astype(np.int64)).to(device, non_blocking=True)
 
     return read(split.codes), read(split.condition)

@@ -25,3 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (Interruption, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         sys.exit(130)
+    except (MemoryError, RuntimeError) as error:
+        from tamingplat.engine import out_of_memory
+
+        told = out_of_memory(error)
+        if told is None:
+            raise
+        sys.stderr.write(f"{told}\n")
+        sys.exit(1)

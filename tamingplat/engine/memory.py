@@ -10,7 +10,7 @@ import torch
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _REMEDY = (
     "take less at a time: train.batch_size with train.accumulation_steps for a training, evaluate.batch_size for everything "
-    "else, a tokenizer's encode_batch_size or tile for large images"
+    "else, a tokenizer's encode_batch_size or tile for large images, --size, --batch-size or --tile of a command that has it"
 )
 
 

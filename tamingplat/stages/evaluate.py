@@ -34,7 +34,7 @@ from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage, StageContext
 from tamingplat.stages.tokenizer_stage import load_tokenizer
 from tamingplat.stages.trained_parts import TrainedParts, load_parts
-from tamingplat.stages.windowed import tiled
+from tamingplat.stages.windowed import TiledTokens
 from tamingplat.store import create_array, open_array
 
 PER_IMAGE = "per_image.npy"
@@ -164,7 +164,7 @@ class EvaluatePrior(Stage):
                 condition = open_tokens(context, stage.conditions, split)[:, 0]
             if windows is None:
                 return TokenSplit(codes, condition)
-            return TokenSplit(tiled(codes, windows.codes, windows), tiled(condition, windows.condition, windows))
+            return TokenSplit(TiledTokens(codes, windows.codes, windows), TiledTokens(condition, windows.condition, windows))
 
         def plan(indices: Sequence[int]) -> VisitPlan:
             return visit_plan(ordering, stage.space, indices, seed=stage.seed).to(context.device)
@@ -203,7 +203,7 @@ class EvaluateImages(Stage):
         source: What is measured.
         reference: What it is compared with: the reference split or, where ``of_originals``, what ``source`` reconstructs.
         features: Of ``source``, for a metric that names an extractor; as are the others.
-        reference_features: Of ``reference``.
+        reference_features: Of ``reference``, for one that reads it.
         training_features: Of the training split, for a metric that looks for copies.
         held_out_features: Of the evaluated split, for the same.
         of_originals: Whether reconstructions are compared with their originals; measurements then have an r before their names.

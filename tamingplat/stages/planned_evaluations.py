@@ -90,7 +90,7 @@ class EvaluationPlanner:
             source,
             reference,
             features(source),
-            features(reference),
+            features(reference, metric_class.reads_reference),
             training_features=features(self._split(dataset, "train"), metric_class.looks_for_copies),
             held_out_features=features(self._split(dataset, evaluate.split), metric_class.looks_for_copies),
             of_originals=originals is not None,

@@ -143,7 +143,7 @@ class _Planner:
         )
         self.models.check_prior(cell, refusals)
         if not refusals:
-            refusals += prior_metric_refusals(builder, metrics, info, space, windows)
+            refusals += prior_metric_refusals(builder, cell, metrics, space, windows)
         if not refusals:
             refusals += self._class_refusals(cell, space, condition)
         if refusals:

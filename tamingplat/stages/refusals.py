@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from tamingplat.engine import check_training, resolve_device
 from tamingplat.interfaces import (
@@ -182,15 +185,10 @@ def given_refusal(sampler: Sampler, ordering: Ordering, space: CodeSpace, visits
     mask = sampler.given_positions(space)
     if mask is None or visits == "any_subset":
         return None
-    remedy = (
-        "give what is visited first, choose an ordering that begins with it (raster for the first rows, spiral-out for the "
-        "middle), or take a prior that predicts any subset"
-    )
+    remedy = f"give what is visited first, {_BEGIN_WITH_IT}, or take a prior that predicts any subset"
     if ordering.random:
-        return f"codes are visited at random, and what is given would have to be visited first; {remedy}"
-    plan = ordering.plan(space, 1)
-    step, given = plan.steps()[0], torch.from_numpy(mask)
-    first = int(step[~given].min())
+        return f"{_AT_RANDOM}; {remedy}"
+    given, step, first = _visits(mask, ordering, space)
     late = int((step[given] > first).sum())
     if not late:
         return None
@@ -200,16 +198,49 @@ def given_refusal(sampler: Sampler, ordering: Ordering, space: CodeSpace, visits
     )
 
 
+_AT_RANDOM = "codes are visited at random, and what is given would have to be visited first"
+_BEGIN_WITH_IT = "choose an ordering that begins with it (raster for the first rows, spiral-out for the middle)"
+
+
+def _visits(mask: npt.NDArray[np.bool_], ordering: Ordering, space: CodeSpace) -> tuple[Tensor, Tensor, int]:
+    """Which codes are given, bool (N,), the step of each, int64 (N,), and the first step of one that is not."""
+    step, given = ordering.plan(space, 1).steps()[0], torch.from_numpy(mask)
+    return given, step, int(step[~given].min())
+
+
+def _measured_after(metric: Metric, ordering: Ordering, space: CodeSpace) -> str | None:
+    """Why no likelihood after what a metric gives can be told: whatever prior it is, it is one in the order of the visits."""
+    mask = metric.given_positions(space)
+    if mask is None:
+        return None
+    remedy = f"{_BEGIN_WITH_IT}, or leave the metric out"
+    if ordering.random:
+        return f"{_AT_RANDOM}; {remedy}"
+    given, step, first = _visits(mask, ordering, space)
+    late = int((step[given] >= first).sum())
+    if not late:
+        return None
+    return (
+        f"{late} of the {int(given.sum())} codes that are given are not visited before all others, whose likelihood would not "
+        f"be that after them; {remedy}"
+    )
+
+
 def metric_refusals(
     builder: Builder, metrics: Sequence[ResolvedComponent], info: DatasetInfo, *, samples: int, reference: str, split: str
 ) -> Iterator[Problem]:
-    """Why metrics cannot be computed on ``samples`` images beside the split ``reference``, where ``split`` is evaluated."""
+    """Why metrics cannot be computed on ``samples`` images beside the split ``reference``, where ``split`` is evaluated.
+
+    Metrics of priors and tokenizers are computed on all images of ``split``, however many are sampled.
+    """
     for metric in metrics:
         try:
-            reason = _unsuitable_data(builder.load_class(metric), info, split)
+            metric_class = builder.load_class(metric)
+            reason = _unsuitable_data(metric_class, info, split)
             if not reason:
                 built = builder.metric(metric, parts_without_weights(builder, metric, info))
-                reason = built.refusal(info, samples=samples, reference=info.splits.get(reference, 0))
+                count = samples if metric_class.measures == "images" else info.splits.get(split, 0)
+                reason = built.refusal(info, samples=count, reference=info.splits.get(reference, 0))
         except TamingplatError as error:
             reason = str(error)
         if reason:
@@ -217,14 +248,25 @@ def metric_refusals(
 
 
 def prior_metric_refusals(
-    builder: Builder, metrics: Sequence[ResolvedComponent], info: DatasetInfo, space: CodeSpace, windows: Windows | None
+    builder: Builder, cell: Cell, metrics: Sequence[ResolvedComponent], space: CodeSpace, windows: Windows | None
 ) -> Iterator[Problem]:
-    """Why metrics of priors cannot be computed of such codes, or of such windows of them."""
+    """Why metrics of priors cannot be computed of a cell's codes, of such windows of them, or under its ordering.
+
+    Args:
+        builder: Makes components.
+        cell: The cell, of which nothing else is refused.
+        metrics: All metrics.
+        space: The codes of an image.
+        windows: What the prior models in their place; ``None`` for a prior of whole images.
+    """
+    info, ordering = builder.dataset(cell.dataset).info, builder.ordering(cell.ordering)
     for metric in metrics:
         if builder.load_class(metric).measures == "prior":
             built: Metric = builder.metric(metric, parts_without_weights(builder, metric, info))
             if reason := built.prior_refusal(space, windows):
                 yield refuse(metric, reason)
+            elif reason := _measured_after(built, ordering, space):
+                yield refuse(metric, f"under {cell.ordering.component.reference}, {reason}")
 
 
 def _unsuitable_data(metric_class: type[Metric], info: DatasetInfo, split: str) -> str | None:

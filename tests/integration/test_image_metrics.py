@@ -16,6 +16,7 @@ from tamingplat.cli import main
 from tamingplat.manifest import load_manifest
 from tamingplat.registry import load_registry
 from tamingplat.stages import collect_results, make_plan
+from tamingplat.stages.evaluate import EvaluateImages
 from tamingplat.stages.features import ExtractFeatures, RealImages
 from tamingplat.stages.plan import Plan
 from tamingplat.store import Store
@@ -138,6 +139,12 @@ def test_features_of_the_reference_are_extracted_once_and_known_by_content(blobs
     plan = plan_of(write(tmp_path / "one", blobs, metrics=metrics, tokenizers=("vq", "colours")), tmp_path / "store")
     (train,) = features_of(plan, "train")  # for two tokenizers and three metrics
     assert train.source.count == 96
+    reads = {
+        (stage.metric.label, stage.reference_features.key if stage.reference_features else "nothing")
+        for stage in plan.stages.values()
+        if isinstance(stage, EvaluateImages) and not stage.of_originals
+    }
+    assert reads == {("fd-st-vgg", train.key), ("kd-st-vgg", train.key), ("memorisation", "nothing")}
 
     for split in ("train", "validation"):  # the same images under another name
         shutil.copy(blobs / f"{split}.parquet", tmp_path / "data" / f"{split}.parquet")

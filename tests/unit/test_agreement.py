@@ -28,7 +28,7 @@ from tamingplat_scenes.config import ScenesConfig
 from tamingplat_scenes.dataset import ScenesDataset
 from torch import Tensor
 
-from tamingplat.interfaces import CodeSpace, ConditionLayout, Region, TamingplatError, Windows
+from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Region, TamingplatError, Windows
 from tamingplat.interfaces.models import ImageSubject, Measurement, PriorSubject, TokenSplit, VisitPlan
 from tamingplat.testing.standins import StandInDistance, StandInPrior, StandInTokenizer
 
@@ -223,6 +223,10 @@ def test_what_no_completion_can_be_measured_of_is_refused_before_anything_is_tra
     space = CodeSpace(((8, 8),), 4)
     metric = CompletionAgreement(CompletionAgreementConfig(region=Region(0, 0, 0.5, 1)), {})
     assert metric.prior_refusal(space, None) is None
+    assert metric.given_positions(space).tolist() == [True] * 32 + [False] * 32
+    info = DatasetInfo((8, 8), 3, {"validation": 1})
+    assert metric.refusal(info, samples=2, reference=9) is None
+    assert "a split of 2 images or more" in str(metric.refusal(info, samples=1, reference=9))
     assert "windows of 4×4 codes" in str(metric.prior_refusal(space, Windows(space, (), (4, 4))))
     assert "does not lie on the grid" in str(metric.prior_refusal(CodeSpace(((5, 5),), 4), None))
 

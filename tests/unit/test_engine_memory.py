@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+import typer
 
+from tamingplat.cli import main
 from tamingplat.engine import memory_shortage, out_of_memory, total_memory
 from tamingplat.stages.failures import describe
 
@@ -29,6 +31,27 @@ def test_running_out_of_memory_is_told_as_such() -> None:
     assert describe(MemoryError()).startswith("out of memory; take less at a time")
     assert out_of_memory(RuntimeError("shapes do not match")) is None
     assert describe(RuntimeError("shapes do not match")) == "RuntimeError: shapes do not match"
+
+
+@pytest.mark.parametrize("size", ["torch", "numpy", "other"])
+def test_a_command_that_runs_out_of_memory_says_so_in_one_line(
+    size: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        if size == "other":
+            raise RuntimeError("shapes do not match")
+        torch.empty(2**60, dtype=torch.uint8) if size == "torch" else bytearray(2**60)
+
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(command)
+    monkeypatch.setattr("tamingplat.cli.app.make_app", lambda: app)
+    with pytest.raises(RuntimeError if size == "other" else SystemExit) as left:
+        main([])
+    if isinstance(left.value, SystemExit):
+        told = capsys.readouterr().err
+        assert left.value.code == 1 and told.startswith("out of memory") and "--batch-size" in told and told.count("\n") == 1
+    else:
+        assert str(left.value) == "shapes do not match"
 
 
 def test_the_remedy_of_a_real_array_that_is_too_large() -> None:

@@ -111,6 +111,26 @@ def test_the_jackknife_leaves_out_one_image_at_a_time() -> None:
     assert jackknife_error(*tensors) == pytest.approx(np.sqrt(variance), rel=1e-9)
 
 
+def test_of_many_images_some_rows_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = [torch.from_numpy(draw(count, seed, seed * 0.5)).double() for count, seed in ((4500, 0), (300, 1))]
+    drawn = jackknife_error(*tensors)
+    swapped = jackknife_error(*reversed(tensors))
+    assert drawn == jackknife_error(*tensors) == pytest.approx(swapped, rel=1e-9)
+    monkeypatch.setattr("tamingplat_metrics.kernel.EXACT", 4500)
+    exact = jackknife_error(*tensors)
+    assert drawn != exact and drawn == pytest.approx(exact, rel=0.02)
+
+
+def test_drawn_rows_are_right_in_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = [torch.from_numpy(draw(count, seed, seed * 0.5)).double() for count, seed in ((300, 0), (200, 1))]
+    exact = jackknife_error(*tensors)
+    monkeypatch.setattr("tamingplat_metrics.kernel.EXACT", 0)
+    monkeypatch.setattr("tamingplat_metrics.kernel._ROWS", 50)
+    generator = torch.Generator().manual_seed(0)
+    found = [jackknife_error(*(one[torch.randperm(len(one), generator=generator)] for one in tensors)) ** 2 for _ in range(300)]
+    assert np.mean(found) == pytest.approx(exact**2, rel=0.1)
+
+
 def test_the_standard_error_is_the_spread_over_other_images() -> None:
     values, errors = [], []
     for seed in range(60):

@@ -36,7 +36,7 @@ from tamingplat.report.page.model import DrawnOrdering, ManifestFacts
 from tamingplat.report.page.orders import draw_order
 from tamingplat.report.page.pictures import BUDGET, LARGEST_SIDE, allowance, make_sheet
 from tamingplat.report.page.plot import BOTTOM, LEFT, RIGHT, TOP, Series, draw, make_axis, spread
-from tamingplat.report.page.provenance import Environment, MadeStage, Provenance
+from tamingplat.report.page.provenance import Environment, MadeStage, Provenance, stage_keys
 from tamingplat.report.page.rates import rate_charts
 from tamingplat.report.page.remarks import unfinished
 from tamingplat.report.page.render import embedded
@@ -113,9 +113,10 @@ def _page() -> Page:
     order = draw_order("raster", CodeSpace(((4, 4),), 8), VisitPlan.repeat(torch.arange(16), 1))
     made = MadeStage("abc", "abc" * 20, "train_prior", HOSTILE, "2026-01-01", HOSTILE, 1, HOSTILE)
     provenance = Provenance((Environment(1, HOSTILE, "3.11", HOSTILE, ((HOSTILE, "1"),)),), {"raster 0": made})
-    parts = {("made-up", "prior", "gpt"): Settings("settings-1", "prior", HOSTILE, HOSTILE, json.dumps({HOSTILE: HOSTILE}))}
-    plans: Any = {"made-up": _NoPlan()}
-    details = make_details(table, RESULTS.columns, plans, provenance, parts, {table.lines[0].anchor: [sheet]})
+    part = Settings("settings-1", "prior", HOSTILE, HOSTILE, json.dumps({HOSTILE: HOSTILE}))
+    parts = {("made-up", "prior", "gpt"): (part,)}
+    stages: Any = {"raster 0": SimpleNamespace(inputs=())}
+    details = make_details(table, RESULTS.columns, stages, provenance, parts, {table.lines[0].anchor: [sheet]})
     names, distortions = {"tokenizer": HOSTILE}, {"PSNR": Value(14.0, None, 1)}
     points = [
         RatePoint(line.group, line.label, names, 0, Value(80.0 + at, 1.0, 2), True, distortions, {})
@@ -148,15 +149,9 @@ def _page() -> Page:
         unfinished=tuple(unfinished(table.all)),
         remarks=(HOSTILE,),
         details=tuple(details),
-        settings=tuple(parts.values()),
+        settings=(part,),
         provenance=provenance,
     )
-
-
-class _NoPlan:
-    """A plan without stages: provenance of rows that nobody planned."""
-
-    stages: dict[str, object] = {"raster 0": type("Stage", (), {"inputs": ()})}  # noqa: RUF012
 
 
 class _Elements(HTMLParser):
@@ -449,3 +444,40 @@ def test_the_command_writes_where_it_is_told_before_anything_has_run(
     result = tamingplat_here("report", manifest, "--store", store, "--out", tmp_path / "page.html" / "below.html")
     assert result.returncode == 2 and "cannot be written" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "page.html", "small.toml"]
+
+
+NAMESAKE = (
+    TINY.replace('ordering = ["raster"]', 'ordering = ["mine", "raster"]')
+    + """
+[ordering.mine]
+use = "{}"
+"""
+)
+
+
+def test_namesakes_of_several_manifests_are_all_there(write_manifest: Any, tamingplat_here: Any, tmp_path: Path) -> None:
+    one, other = (write_manifest(NAMESAKE.replace("{}", use), use) for use in ("z-curve", "spiral-in"))
+    result = tamingplat_here("report", one, other, "--store", tmp_path / "store", "--out", tmp_path / "page.html")
+    assert result.returncode == 0, result.stderr
+    text = (tmp_path / "page.html").read_text()
+    drawn = re.findall(r"<figcaption><b>(.*?)</b>", text)
+    assert drawn == ["mine (z-curve)", "raster", "mine (spiral-in)"]
+    listed = re.findall(r'<article id="(.*?)" class="settings"><h4>(\w+) <b>(.*?)</b> <span class="quiet">(.*?)</span>', text)
+    named = [(name, component) for _, kind, name, component in listed if kind == "ordering"]
+    assert sorted(named) == [
+        ("mine (spiral-in)", "ordering:spiral-in"),
+        ("mine (z-curve)", "ordering:z-curve"),
+        ("raster", "ordering:raster"),
+    ]
+    assert [kind for _, kind, *_ in listed].count("prior") == 1, "what manifests share is there once"
+
+
+def test_a_row_of_several_manifests_rests_on_the_stages_of_all() -> None:
+    row = _row("raster", 0, 3.0, sources={"nll": "of the first", "fd-st-vgg (N=32)": "of the second"})
+    stages: Any = {
+        "of the first": SimpleNamespace(inputs=()),
+        "of the second": SimpleNamespace(inputs=(SimpleNamespace(key="features"),)),
+        "features": SimpleNamespace(inputs=()),
+        "of nobody": SimpleNamespace(inputs=()),
+    }
+    assert set(stage_keys(row, stages)) == {"of the first", "of the second", "features"}

@@ -104,6 +104,14 @@ def test_fewer_than_six_seeds_and_an_interval_across_zero_are_undecided() -> Non
     assert interval is not None and interval[0] < 0 < interval[1]
 
 
+def test_equal_differences_decide_nothing_below_six_seeds() -> None:
+    best = [0.85, 0.8, 0.9, 0.75, 0.7, 0.8]
+    others = [value - 0.05 for value in best]
+    for seeds, verdict in ((2, "undecided"), (5, "undecided"), (6, "worse")):
+        rows = [*_seeds("a", best[:seeds]), *_seeds("b", others[:seeds])]
+        assert _of(_one(_results(rows, replace(NLL, better="higher"))), "b").verdict == verdict
+
+
 @pytest.mark.parametrize("better", ["lower", "higher"])
 def test_a_line_that_wins_on_the_common_seeds_is_not_called_worse(better: Any) -> None:
     sign = 1 if better == "lower" else -1

@@ -40,10 +40,18 @@ def test_the_difference_of_two_samples_is_welchs(first: list[float], second: lis
     assert ours.p_value() == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-12)
 
 
-def test_numbers_without_spread_leave_no_doubt_and_no_division_by_zero() -> None:
+def test_numbers_without_spread_decide_from_six_on_and_divide_nothing_by_zero() -> None:
     assert of_sample([2.0, 2.0]) == Estimate(2.0, 0.0, 1)
-    assert of_sample([2.0, 2.0]).p_value() == 0 and of_sample([0.0, 0.0]).p_value() == 1
+    assert [of_sample([-2.0] * count).p_value() for count in (2, 3, 5, 6, 9)] == [0.5, 0.25, 0.0625, 0, 0]
+    assert of_sample([0.0, 0.0]).p_value() == of_sample([0.0] * 6).p_value() == 1
     assert of_two_samples([1.0, 1.0], [1.0, 1.0, 1.0]).p_value() == 1
+    assert of_two_samples([2.0, 2.0], [1.0] * 9).p_value() == 0.5 and of_two_samples([2.0] * 6, [1.0] * 9).p_value() == 0
+
+
+def test_equal_differences_of_a_quantised_column_are_equal_whatever_their_rounding() -> None:
+    differences = [0.85 - 0.8, 0.75 - 0.7]
+    assert differences[0] != differences[1]
+    assert of_sample(differences).p_value() == 0.5
 
 
 @pytest.mark.parametrize("comparisons", [1, 5])

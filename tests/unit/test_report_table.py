@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
@@ -17,6 +19,7 @@ from tamingplat.interfaces import ProblemsError
 from tamingplat.report import (
     PublishedTable,
     Strip,
+    TextTable,
     count,
     draw_strips,
     duration,
@@ -143,6 +146,50 @@ def test_markdown_and_latex_escape_what_users_named() -> None:
     assert len({line.replace("\\|", "").count("|") for line in markdown[:3]}) == 1
     latex = to_latex(tables)
     assert r"vqgan\_f4" in latex and r"$\downarrow$" in latex and r"\toprule" in latex
+
+
+HOSTILE = [
+    "[x](http://y)",
+    "*a*",
+    "_b_",
+    "__c__ d",
+    "<b>e</b>",
+    "&amp;",
+    "`f` \\`",
+    "~~g~~",
+    "\\|h|\\",
+    "- i",
+    "1. j",
+    "# k #",
+    "$l$",
+    "a_b < 3 *",
+]
+CHARACTERS = st.text("\\`*_<>[]()&;#|~-+=!.:1a b\n", max_size=12)
+
+
+def _shown(markdown: str) -> list[str]:
+    """What stands in each cell and each item of a list."""
+    from markdown_it import MarkdownIt
+
+    inline = [token for token in MarkdownIt().enable(["table", "strikethrough"]).parse(markdown) if token.type == "inline"]
+    for token in inline:
+        assert all(child.type in ("text", "text_special") for child in token.children or ()), token.content
+    return ["".join(child.content for child in token.children or ()) for token in inline]
+
+
+@given(st.sampled_from(HOSTILE) | CHARACTERS, st.sampled_from(HOSTILE) | CHARACTERS)
+@settings(max_examples=150, deadline=None)
+def test_markdown_shows_labels_and_notes_as_they_are(label: str, note: str) -> None:
+    table = TextTable("t", (f"h {label}", "n"), ((label, "1"),), 1, notes=(f"note {note}", note))
+    expected = [f"h {label}", "n", label, "1", f"note {note}", *([note] if note.strip() else [])]
+    assert _shown(to_markdown([table])) == [" ".join(text.splitlines()).strip() for text in expected]
+
+
+@pytest.mark.parametrize("label", ["[1pt]", "*", " [x", "*a"])
+def test_a_first_cell_is_no_argument_of_a_line_break_in_latex(label: str) -> None:
+    lines = to_latex([TextTable("t", (label, "n"), ((label, "1"), (label, "2")), 1, notes=("a\n\\input{b}",))]).splitlines()
+    assert sum(line.startswith("{}") for line in lines) == 3
+    assert not any(line.lstrip().startswith(("[", "*", "\\input")) for line in lines) and lines[-1] == "% a \\input{b}"
 
 
 @pytest.mark.parametrize("path", sorted(REFERENCES.glob("*.toml")), ids=lambda path: path.stem)

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from tamingplat_orderings.ordering import Raster, RasterFlipped, RasterMirrored, ZCurve
 
-from tamingplat.interfaces import Component, DatasetInfo, NoConfig, TamingplatError
-from tamingplat.interfaces.models import Measurement, Metric, Subject
+from tamingplat.interfaces import CodeSpace, Component, DatasetInfo, NoConfig, TamingplatError
+from tamingplat.interfaces.models import Measurement, Metric, Ordering, Subject
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.build import Builder
 from tamingplat.stages.evaluate import PER_IMAGE, measure
-from tamingplat.stages.refusals import metric_refusals
+from tamingplat.stages.refusals import metric_refusals, prior_metric_refusals
 
 NOTHING = cast(Subject, None)
 
@@ -96,3 +97,56 @@ def test_metrics_that_do_not_suit_the_dataset_are_refused_at_plan_time() -> None
     assert "metric:mine: reads labels, and the dataset has no classes" in refusals(Labelled, info)
     assert "and the evaluated split is train; set split of [evaluate] to another one" in refusals(Copies, info, "train")
     assert "the dataset has no split train" in refusals(Copies, DatasetInfo((8, 8), 3, {"validation": 9}))
+
+
+class AfterTheFirstHalf(Numbers):
+    measures = "prior"
+
+    def given_positions(self, space: CodeSpace) -> np.ndarray:
+        return np.arange(space.length) < space.length // 2
+
+
+class Shuffled(Raster):
+    random = True
+
+
+@pytest.mark.parametrize(
+    ("ordering", "reason"),
+    [
+        (Raster, ""),
+        (ZCurve, ""),
+        (RasterMirrored, ""),
+        (RasterFlipped, "under ordering:mine, 8 of the 8 codes that are given are not visited before all others"),
+        (Shuffled, "under ordering:mine, codes are visited at random"),
+    ],
+)
+def test_a_likelihood_after_given_codes_needs_an_ordering_that_begins_with_them(ordering: type[Ordering], reason: str) -> None:
+    metric, orders = (
+        cast(ResolvedComponent, SimpleNamespace(component=component, parts={}, where="here"))
+        for component in (Component(kind=kind, name="mine", factory="a:B", summary="One.") for kind in ("metric", "ordering"))
+    )
+    info = DatasetInfo((4, 4), 3, {"train": 8, "validation": 1})
+    builder: Any = SimpleNamespace(
+        load_class=lambda _: AfterTheFirstHalf,
+        metric=lambda *_: AfterTheFirstHalf(),
+        ordering=lambda _: ordering(NoConfig(), {}),
+        dataset=lambda _: SimpleNamespace(info=info),
+    )
+    cell: Any = SimpleNamespace(dataset=None, ordering=orders)
+    found = list(prior_metric_refusals(builder, cell, [metric], CodeSpace(((4, 4),), 8), None))
+    assert len(found) == bool(reason) and all(one.what.startswith(f"metric:mine: {reason}") for one in found), found
+
+
+def test_metrics_of_priors_are_told_how_many_images_the_evaluated_split_has() -> None:
+    told = []
+
+    class OfPriors(Numbers):
+        measures = "prior"
+
+        def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
+            told.append((samples, reference))
+            return None
+
+    info = DatasetInfo((8, 8), 3, {"train": 8, "validation": 1})
+    assert refusals(OfPriors, info) == "" and told == [(1, 8)]
+    assert refusals(OfPriors, info, split="train") == "" and told[-1] == (8, 8)

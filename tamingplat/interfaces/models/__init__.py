@@ -32,6 +32,7 @@ from tamingplat.interfaces.models.metric import (
     PriorSubject,
     SourceLikelihoods,
     Subject,
+    TokenArray,
     TokenizerSubject,
     TokenSplit,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "Sampler",
     "SourceLikelihoods",
     "Subject",
+    "TokenArray",
     "TokenSplit",
     "Tokenizer",
     "TokenizerSubject",

@@ -79,12 +79,29 @@ class TokenizerSubject:
     batch_size: int
 
 
+class TokenArray(Protocol):
+    """Integers in rows of which some are read at a time: a memory-mapped array, or windows that are cut as they are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many rows, and how many tokens in each."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Some integers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[np.integer[Any]]:
+        """Integers (len of the slice, tokens in a row), of consecutive rows."""
+
+
 @dataclass(frozen=True)
 class TokenSplit:
-    """Codes (n, N) and conditions (n, P) of one split, integers, memory-mapped."""
+    """Codes (n, N) and conditions (n, P) of one split, integers, read in slices of consecutive rows."""
 
-    codes: npt.NDArray[np.integer[Any]]
-    condition: npt.NDArray[np.integer[Any]]
+    codes: TokenArray
+    condition: TokenArray
 
 
 @dataclass(frozen=True)
@@ -161,7 +178,8 @@ class ImageSubject:
         images: uint8 (n, C, H, W), as files would hold them, read in slices.
         labels: Gives int64 (n,), or ``None`` without classes; reads the dataset when called.
         features: float32 (n, D) of the metric's extractor; ``None`` where the metric names no extractor.
-        reference_features: float32 (m, D) of the reference split.
+        reference_features: float32 (m, D) of the reference split; ``None`` likewise, and for a metric that does not read them
+            (``reads_reference``).
         reference: Name of the reference split.
         reference_images: uint8 (m, C, H, W), read in slices.
         device: Where to compute.
@@ -203,6 +221,9 @@ class Metric(ABC):
     """Of a metric of images: whether it is a distance to the reference. Reconstructions are then measured twice: beside the
     reference, as samples are, and, in columns with an ``r`` before their names, beside the images that they reconstruct."""
 
+    reads_reference: ClassVar[bool] = True
+    """Of a metric of images with an extractor: whether it reads features of the reference split. Else none are extracted."""
+
     looks_for_copies: ClassVar[bool] = False
     """Of a metric of images with an extractor: whether it also reads features of the training and of the evaluated split."""
 
@@ -228,7 +249,7 @@ class Metric(ABC):
 
         Args:
             info: The dataset.
-            samples: How many images will be measured.
+            samples: How many images will be measured: of a metric of priors or tokenizers, all of the evaluated split.
             reference: How many images the reference split has.
         """
         return None
@@ -239,6 +260,16 @@ class Metric(ABC):
         Args:
             space: The codes of an image.
             windows: Those that the prior models in their place; ``None`` for one of whole images.
+        """
+        return None
+
+    def given_positions(self, space: CodeSpace) -> npt.NDArray[np.bool_] | None:
+        """Of a metric of priors: the codes after which it measures the likelihood of all others, bool (N,); ``None`` for none.
+
+        An ordering that does not visit all of these before all others is refused, as their likelihood would be another one.
+
+        Args:
+            space: The codes, which the metric does not refuse.
         """
         return None
 

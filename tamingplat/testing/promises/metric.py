@@ -115,7 +115,7 @@ def _image_subject(subject: Subject, *, equal: bool, swapped: bool = False) -> I
         images,
         lambda: labels if wide.label_names else None,
         own if extractor else None,
-        others if extractor else None,
+        others if extractor and subject.cls.reads_reference else None,
         "train",
         reference,
         _CPU,
