@@ -155,7 +155,7 @@ class Ssim(PairMetric):
 
         pairs = zip(originals.cpu().numpy(), decoded.cpu().numpy(), strict=True)
         values = [
-            structural_similarity(  # type: ignore[no-untyped-call]
+            structural_similarity(
                 *pair, channel_axis=0, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
             )
             for pair in pairs
