@@ -52,7 +52,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
         ("segmentation", "palette.png", "palette"),
         ("segmentation", save(tmp_path / "many.png", grey + 9).name, "class numbers 9 beyond the 4 classes"),
         ("segmentation", save(tmp_path / "rgb.png", np.zeros((12, 20, 3), np.uint8)).name, "one channel"),
-        ("segmentation", save(tmp_path / "small.png", grey[:4]).name, "4×20 pixels, and 12×20"),
+        ("segmentation", save(tmp_path / "small.png", grey[:4]).name, "4 rows of 20 pixels, and 12 of 20 are asked for"),
         ("depth", "nan.tif", "NaN"),
         ("image", "none.png", "image"),
         ("image", "absent.png", "cannot be read"),
