@@ -5,11 +5,11 @@ from tamingplat.stages.execute import Request, execute, make_tasks, read_progres
 from tamingplat.stages.export_checkpoint import export_checkpoint
 from tamingplat.stages.failures import describe as describe_error
 from tamingplat.stages.import_checkpoint import ImportReport, ImportRequest, import_checkpoint
+from tamingplat.stages.manifest_problems import metric_problems, runtime_problems
 from tamingplat.stages.model_record import StoredArtifacts
 from tamingplat.stages.pictures import collect_pictures
 from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer, ReferenceRow
 from tamingplat.stages.planner import make_plan, planned_keys
-from tamingplat.stages.refusals import metric_problems, runtime_problems
 from tamingplat.stages.result_rows import Column, Instrument, ResultRow, Results, Tuning, join_results
 from tamingplat.stages.results import collect_results
 from tamingplat.stages.run import accelerator_of, run_stage, use_threads

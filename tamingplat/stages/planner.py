@@ -12,17 +12,14 @@ from tamingplat.registry import Registry
 from tamingplat.stages.build import Builder
 from tamingplat.stages.check_dataset import CheckDataset
 from tamingplat.stages.encode import EncodeDataset
+from tamingplat.stages.manifest_problems import absent_things, dataset_warnings, manifest_problems, metric_problems
 from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer
 from tamingplat.stages.planned_conditions import PlannedCondition, plan_condition
 from tamingplat.stages.planned_evaluations import EvaluationPlanner
 from tamingplat.stages.planned_imports import ImportPlanner
 from tamingplat.stages.planned_models import ModelPlanner
 from tamingplat.stages.refusals import (
-    absent_things,
     cell_refusals,
-    dataset_warnings,
-    manifest_problems,
-    metric_problems,
     metric_refusals,
     planned_windows,
     prior_metric_refusals,
