@@ -95,7 +95,7 @@ class RejectionConfig(Config):
     mode: Literal["best-of-m", "pool"] = Field(
         "best-of-m",
         description="best-of-m: each sample is the best of some candidates of its own, whatever the number of samples. pool: "
-        "the samples of a class are the best part of one pool of candidates, the best first.",
+        "the samples of a class come out of the best part of one pool of candidates, in the order in which they were drawn.",
     )
     candidates: int | None = Field(
         None, ge=1, description="m of best-of-m, 20 unless given. The first candidate is what sampling without rejection draws."

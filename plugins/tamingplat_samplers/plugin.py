@@ -46,6 +46,7 @@ def tamingplat_components() -> list[Component]:
             kind="sampler",
             name="rejection",
             factory="tamingplat_samplers.rejection:Rejection",
+            revision=2,
             config=RejectionConfig,
             summary="Draws more candidates than are kept, and keeps those that a classifier takes for their class.",
             paper="https://arxiv.org/abs/1906.00446",

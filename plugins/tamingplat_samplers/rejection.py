@@ -33,7 +33,7 @@ from tamingplat.interfaces.models import (
 from tamingplat_samplers.config import RejectionConfig
 
 _Pools = dict[tuple[int, int, tuple[int, int]], Tensor]
-"""The kept candidates, int32 (K, N), best first, by seed, condition token and image size."""
+"""The kept candidates, int32 (K, N), in the order of their numbers, by seed, condition token and image size."""
 
 
 class Rejection(Sampler):
@@ -44,7 +44,8 @@ class Rejection(Sampler):
 
     In the mode best-of-m candidate c of sample i is sample i of a seed that c addresses, so that a sample depends on its number
     alone, and more candidates never make it worse. In the mode pool the candidates of a class are numbered for themselves, and
-    sample j of a class is the j-th best of them: it depends on its number, its class and the size of the pool.
+    sample j of a class is the j-th of those that are kept, in the order of their numbers and not of their scores: fewer samples
+    than are kept are as good as all of them, and it is the acceptance that decides how good that is.
     """
 
     def __init__(self, config: Config, parts: Mapping[str, Any]) -> None:
@@ -152,7 +153,7 @@ class Rejection(Sampler):
         return torch.stack(rows).long()
 
     def _pool(self, request: SampleRequest, token: int) -> Tensor:
-        """The kept candidates of the class of a request of one sample, best first, int32 (K, N)."""
+        """The kept candidates of the class of a request of one sample, in the order of their numbers, int32 (K, N)."""
         assert self._config.pool is not None
         codes = torch.empty(0, request.space.length, dtype=torch.int32, device=request.condition.device)
         scores = torch.empty(0, device=request.condition.device)
@@ -163,7 +164,7 @@ class Rejection(Sampler):
             drawn = self._sampler.sample(chunk)
             codes = torch.cat([codes, drawn.int()])
             scores = torch.cat([scores, self._scores(chunk, drawn)])
-            best = scores.sort(descending=True, stable=True).indices[: self._config.kept]
+            best = scores.sort(descending=True, stable=True).indices[: self._config.kept].sort().values
             codes, scores = codes[best], scores[best]
         return codes
 
