@@ -53,6 +53,7 @@ class LearningCurve:
         points: In order of time.
         held: What a likelihood has to share with others to be compared with them, by setting: hashes, or the values themselves.
         prior: Content key of the trained prior.
+        lines: Every line of the table that it belongs to.
     """
 
     group: str
@@ -62,6 +63,7 @@ class LearningCurve:
     points: tuple[CurvePoint, ...]
     held: dict[str, str] = field(default_factory=dict)
     prior: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,28 +84,41 @@ class EqualBudget:
 
 
 def learning_curves(results: Results) -> list[LearningCurve]:
-    """The curve of every trained prior of the table, each once, in the order of the rows."""
-    found: dict[Hashable, LearningCurve] = {}
+    """The curve of every trained prior of the table, each once, in the order of the rows.
+
+    A prior all of whose rows failed before it had a likelihood has none: what was found to be no likelihood at all, such as one
+    that beats its known source, is compared with nothing.
+    """
+    rows_of: dict[Hashable, list[ResultRow]] = {}
     for row in results.rows:
-        points = tuple(
-            CurvePoint(point.step, point.images, point.seconds, point.flops, point.terms["total"])
-            for point in row.curve
-            if "total" in point.terms
-        )
-        if row.kind != "cell" or row.seed is None or not points:
-            continue
-        prior = row.artifacts.get("prior", "")
-        machine = row.machine.get("training", {})
-        curve = LearningCurve(line_of(row), names_of(row), row.seed, machine, points, _held(row), prior)
-        found.setdefault(prior or (curve.group, row.seed), curve)
-    return list(found.values())
+        if row.kind == "cell" and row.seed is not None and any("total" in point.terms for point in row.curve):
+            rows_of.setdefault(row.artifacts.get("prior") or (line_of(row), row.seed), []).append(row)
+    return [_curve(rows) for rows in rows_of.values() if not all(map(_failed, rows))]
+
+
+def _curve(rows: Sequence[ResultRow]) -> LearningCurve:
+    """The curve of one prior, from the rows that it is in."""
+    row = rows[0]
+    assert row.seed is not None
+    points = tuple(
+        CurvePoint(point.step, point.images, point.seconds, point.flops, point.terms["total"])
+        for point in row.curve
+        if "total" in point.terms
+    )
+    lines = tuple(dict.fromkeys(map(line_of, rows)))
+    machine, prior = row.machine.get("training", {}), row.artifacts.get("prior", "")
+    return LearningCurve(lines[0], names_of(row), row.seed, machine, points, _held(row), prior, lines)
+
+
+def _failed(row: ResultRow) -> bool:
+    return row.status == "failed" and not any(column.startswith("nll") for column in row.metrics)
 
 
 def _held(row: ResultRow) -> dict[str, str]:
     """A likelihood's settings, and what else the points of a curve depend on."""
-    bound = any(name.startswith("nll-bound") for name in row.metrics)
     likelihood = {name: setting.identity for name, setting in settings_of(row, "nll").items() if name not in ("metric", "N")}
-    return {**likelihood, "N": row.settings.get("validation_images", ""), "likelihood": "bound" if bound else "exact"}
+    settings = {name: row.settings.get(name, "") for name in ("validation_images", "likelihood")}
+    return {**likelihood, "N": settings["validation_images"], "likelihood": settings["likelihood"] or "exact"}
 
 
 def comparable(curves: Sequence[LearningCurve]) -> list[list[LearningCurve]]:

@@ -114,6 +114,7 @@ def test_every_trained_prior_has_one_curve() -> None:
     sampled = [replace(row, group="gpt on vq, top-k", sampler="top-k") for row in rows]
     curves = learning_curves(_results([*rows, *sampled]))
     assert [(curve.group, curve.seed) for curve in curves] == [("gpt on vq", 0), ("gpt on vq", 1)]
+    assert curves[0].lines == ("gpt on vq", "gpt on vq, top-k")
     assert curves[0].points[0] == CurvePoint(10, 80, 10.0, 50, 5)
 
 
@@ -144,3 +145,56 @@ def test_tables_have_likelihoods_at_equal_budgets_or_why_not() -> None:
         "Validation NLL along training, vq",
         "Validation NLL along training, other",
     ]
+
+
+def _evolution(results: Results, *filters: str) -> list[tuple[str, ...]]:
+    """The lines of the tables of likelihoods along training."""
+    tables = make_view(results, filters=filters, sections=("evolution",)).tables()
+    return [line for table in tables if "along training" in table.title for line in table.lines]
+
+
+def test_a_curve_stands_in_whichever_of_its_lines_is_shown() -> None:
+    rows = [*_rows("gpt", "vq", [5, 4, 3], 2), *_rows("pixelsnail", "vq", [6, 5, 4], 2)]
+    sampled = [replace(row, group=f"{row.group}, top-k", sampler="top-k") for row in rows]
+    results = _results([*rows, *sampled])
+    assert len(_evolution(results)) == 2
+    assert [line[1:] for line in _evolution(results, "sampler=top-k")] == [line[1:] for line in _evolution(results)]
+
+
+def test_a_training_that_was_copied_under_other_seeds_does_not_shrink_an_error_along_training() -> None:
+    rows = _rows("gpt", "vq", [5, 4, 3], 2)
+    copies = [
+        replace(row, seed=seed, artifacts={**row.artifacts, "prior": f"copy {seed}"}) for seed, row in enumerate(rows, start=2)
+    ]
+    honest, planted = _evolution(_results(rows)), _evolution(_results([*rows, *copies]))
+    assert planted == honest and honest[0][-1] == "2"
+
+
+def test_a_line_says_how_many_of_its_seeds_came_so_far() -> None:
+    rows = _rows("gpt", "vq", [5, 4, 3], 3)
+    (line,) = _evolution(_results([*rows[:2], replace(rows[2], curve=rows[2].curve[:1])]))
+    assert line[1].startswith("5.010 ±") and "(" not in line[1]
+    assert line[3].startswith("3.005 ±") and line[3].endswith(" (2 of 3)")
+
+
+def test_what_was_found_to_be_no_likelihood_is_compared_with_nothing() -> None:
+    honest = _rows("gpt", "vq", [5, 4, 3], 2)
+    leaky = [
+        replace(row, status="failed", reason="nll: impossible", metrics={}) for row in _rows("leaky", "vq", [2, 1, 0.5], 2)
+    ]
+    results = _results([*honest, *_rows("pixelsnail", "vq", [6, 5, 4], 2), *leaky])
+    assert {curve.names["prior"] for curve in learning_curves(results)} == {"gpt", "pixelsnail"}
+    budgets = with_budgets(results)
+    assert not any("nll at equal steps" in row.metrics for row in budgets.results.rows if row.prior == "leaky")
+    # What failed behind the likelihood, in a distance say, has its curve.
+    behind = [replace(row, status="failed", reason="fid: not finite") for row in honest]
+    assert len(learning_curves(_results(behind))) == 2
+
+
+def test_a_bound_is_known_before_anything_is_measured() -> None:
+    rows = [
+        *_rows("gpt", "vq", [5, 4, 3], 1),
+        *(replace(row, settings={"likelihood": "bound"}, metrics={}) for row in _rows("masked", "vq", [4, 3, 2], 1)),
+    ]
+    assert {curve.held["likelihood"] for curve in learning_curves(_results(rows))} == {"exact", "bound"}
+    assert len(with_budgets(_results(rows)).columns) == 0
