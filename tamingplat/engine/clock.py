@@ -14,6 +14,7 @@ import torch
 
 _CLEAR_REFERENCES = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+_TASKS = Path("/proc/self/task")
 
 
 def synchronize(device: torch.device) -> None:
@@ -74,12 +75,14 @@ class Clock:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Do not count inside."""
+        """Do not count inside; where the clock stands still, it does so afterwards."""
+        running = self._since is not None
         self.stop()
         try:
             yield
         finally:
-            self.start()
+            if running:
+                self.start()
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -90,11 +93,14 @@ class Clock:
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Count what happens inside as logging, too; training steps that the device still has to do are waited for before."""
+        """Count what happens inside as logging, too; training steps that the device still has to do are waited for before.
+
+        What pauses the clock in there is neither training nor logging.
+        """
         synchronize(self._device)
-        start = time.perf_counter()
+        start = self.read()
         yield
-        self.logging_seconds += time.perf_counter() - start
+        self.logging_seconds += self.read() - start
 
     def state(self) -> dict[str, float]:
         """The counts so far."""
@@ -157,15 +163,43 @@ def _peak_of_process() -> int:
 class Contention:
     """Whether the machine's processors were contended, so that seconds should not be compared with other runs'.
 
-    Sampled when training starts, at every validation and checkpoint, and at the end: the load of the last minute exceeds the
-    number of processors by more than a quarter. Another user of a GPU goes unnoticed.
+    Sampled when training starts, at every validation and checkpoint, and at the end. Contended is a training whose threads were
+    ready to run and had to wait for a processor for more than a twentieth of the time that they wanted one, as Linux counts it;
+    this sees through pinned processors. Contended is also, everywhere, a load of the last minute above the number of processors
+    by more than a quarter. Another user of a GPU goes unnoticed.
     """
 
     def __init__(self) -> None:
         self.seen = False
+        self._ran = self._waited = 0
+        self._before = _threads()
         self.sample()
 
     def sample(self) -> None:
-        """Look at the load now."""
+        """Look at the load, and at what this process had to wait, now."""
+        now = _threads()
+        for thread, (ran, waited) in now.items():
+            ran_before, waited_before = self._before.get(thread, (0, 0))
+            self._ran += ran - ran_before
+            self._waited += waited - waited_before
+        self._before = now
+        self.seen |= self._waited > _MOST_WAITING * (self._ran + self._waited) and self._ran > _ENOUGH
         if hasattr(os, "getloadavg"):
             self.seen |= os.getloadavg()[0] > 1.25 * (os.cpu_count() or 1)
+
+
+_MOST_WAITING = 0.05
+_ENOUGH = 1_000_000_000
+"""Nanoseconds on a processor from which on a share is judged."""
+
+
+def _threads() -> dict[str, tuple[int, int]]:
+    """Nanoseconds that each thread of this process ran and waited for a processor, by number; empty where nobody counts."""
+    found = {}
+    for task in _TASKS.glob("*/schedstat"):
+        try:
+            ran, waited, _ = task.read_text().split()
+        except (OSError, ValueError):  # a thread that has just ended, or a kernel that does not count
+            continue
+        found[task.parent.name] = int(ran), int(waited)
+    return found

@@ -264,7 +264,8 @@ class _Run:
         """Everything that is logged passes here."""
         self.state.curve.add(point)
         if self.tracked is not None:
-            self.tracked.point(point)
+            with self.state.clock.paused():  # a tracker may be a server far away
+                self.tracked.point(point)
         if point.split == "train":
             self._tell("training")
 

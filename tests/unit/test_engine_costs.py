@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from tamingplat.engine import clock as costs
 from tamingplat.engine import make_accelerator, train
 from tamingplat.engine.clock import Clock, Contention, PeakMemory
 from tamingplat.engine.flops import FlopMeter
@@ -104,6 +105,44 @@ def test_contention_is_a_high_load(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     contention.sample()
     assert contention.seen
+
+
+def test_contention_is_a_wait_for_a_processor(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    second, threads = 10**9, {"1": (5 * 10**9, 4 * 10**9)}
+    monkeypatch.setattr(costs, "_threads", lambda: dict(threads))
+    contention = Contention()
+    threads |= {"1": (6 * second, 4 * second), "2": (second, second // 100)}  # what was before does not count
+    contention.sample()
+    assert not contention.seen
+    del threads["2"]
+    threads |= {"1": (9 * second, 5 * second)}
+    contention.sample()
+    assert contention.seen
+
+
+def test_waits_for_a_processor_are_counted_where_the_system_counts_them():
+    before = costs._threads()
+    if not before:
+        pytest.skip("this system does not count how long threads wait")
+    deadline = time.process_time() + 0.05
+    while time.process_time() < deadline:
+        pass
+    ran = {thread: now[0] - before.get(thread, (0, 0))[0] for thread, now in costs._threads().items()}
+    assert 0.04e9 < max(ran.values()) < 1e9
+
+
+def test_what_pauses_a_clock_is_neither_training_nor_logging():
+    clock = Clock(CPU)
+    with clock.running():
+        with clock.logging(), clock.paused():
+            time.sleep(0.05)
+        with clock.paused(), clock.paused():
+            time.sleep(0.05)
+    assert clock.seconds < 0.04 and clock.logging_seconds < 0.04
+    with clock.paused():
+        pass
+    assert clock.read() == clock.seconds  # it stood still, and does
 
 
 def test_utilisation_compares_training_with_a_matrix_product(toys: ModuleType, tmp_path: Path):
