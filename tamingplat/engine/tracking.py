@@ -2,19 +2,20 @@
 
 Nothing here changes a result. What a tracker is told stands in the store all the same.
 
-Shape letters: n images, C/H/W image, R rows and K columns of a grid.
+Shape letters: n images, C/H/W image.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracke
 from tamingplat.engine.errors import EngineWarning
 from tamingplat.engine.files import sync
 from tamingplat.engine.record import CurvePoint
+from tamingplat.engine.tracked_files import image_grid, log_picture, log_text
 from tamingplat.interfaces import TamingplatError
 
 _RUNS_FILE = "trackers.json"
@@ -40,6 +42,7 @@ class RunDescription:
         directory: Where trackers that write files write them.
         known: What trackers themselves called the run when it began, by tracker; empty for a run that begins.
         step: Steps that the run has taken.
+        settings: The resolved manifest as one flat table.
     """
 
     project: str
@@ -48,6 +51,7 @@ class RunDescription:
     directory: Path
     known: Mapping[str, str]
     step: int
+    settings: Mapping[str, str | int | float | bool]
 
     @property
     def name(self) -> str:
@@ -70,11 +74,17 @@ def _wandb(run: RunDescription) -> GeneralTracker:
 
 
 def _mlflow(run: RunDescription) -> GeneralTracker:
-    return MLflowTracker(run.project, run_name=run.name, run_id=run.known.get("mlflow"))
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        from mlflow import set_tracking_uri
+
+        set_tracking_uri(f"sqlite:///{run.directory / 'mlflow.db'}")
+    artifacts = (run.directory / "mlflow" / run.project).as_uri()
+    return MLflowTracker(run.project, logging_dir=artifacts, run_name=run.name, run_id=run.known.get("mlflow"))
 
 
 def _trackio(run: RunDescription) -> GeneralTracker:
-    return TrackioTracker(run.project, name=run.name, resume="allow")
+    # It takes settings when it begins: those that Accelerate tells it afterwards stay outside of the run.
+    return TrackioTracker(run.project, name=run.name, resume="allow", config=dict(run.settings))
 
 
 OPENERS: Mapping[str, Opener] = MappingProxyType(
@@ -110,13 +120,6 @@ class Tracking:
         return TrackedRun(self, key, label, work)
 
 
-@runtime_checkable
-class _TakesPictures(Protocol):
-    """Those of Accelerate's trackers that do."""
-
-    def log_images(self, values: dict[str, Any], step: int | None = None, **kwargs: Any) -> None: ...
-
-
 class TrackedRun:
     """One stage, followed by trackers. A context: leaving it ends the run, which goes on when the stage is continued.
 
@@ -141,24 +144,25 @@ class TrackedRun:
         known = json.loads(self._file.read_text(encoding="utf-8")) if self._file.is_file() else {}
         directory = self._tracking.directory
         directory.mkdir(parents=True, exist_ok=True)
-        run = RunDescription(self._tracking.project, self._key, self._label, directory, known, step)
+        settings = flattened(self._tracking.config)
+        run = RunDescription(self._tracking.project, self._key, self._label, directory, known, step, settings)
         for name, opener in self._tracking.trackers.items():
             try:
                 tracker = opener(run)
                 tracker.start()
                 self._trackers[name] = tracker
                 if not step:
-                    tracker.store_init_configuration(flattened(self._tracking.config))
+                    tracker.store_init_configuration(settings)
             except Exception as error:
                 self.finish()
                 raise TamingplatError(
                     f"the tracker {name} cannot begin ({type(error).__name__}: {error}); mend that, or leave it out of "
                     "runtime.trackers"
                 ) from error
-        if "tensorboard" in self._trackers and not step:
+        if not step:
+            # Some trackers know settings as short strings alone.
             text = json.dumps(self._tracking.config, indent=2, ensure_ascii=False)
-            indented = "".join(f"    {line}\n" for line in text.splitlines())  # Markdown's way of leaving text as it is
-            self._tell(lambda tracker: tracker.log({"manifest": indented}, step=0), only="tensorboard")
+            self._tell(lambda tracker: log_text(tracker, "manifest", text))
         self._remember()
 
     def point(self, point: CurvePoint) -> None:
@@ -173,11 +177,11 @@ class TrackedRun:
         self._tell(lambda tracker: tracker.log(dict(values), step=step))
 
     def images(self, name: str, images: npt.NDArray[np.uint8], step: int) -> None:
-        """A grid of images, uint8 (n, C, H, W), for the trackers that take pictures."""
+        """A grid of images, uint8 (n, C, H, W)."""
         if not self._trackers or not len(images):
             return
         grid = image_grid(images)
-        self._tell(lambda tracker: _log_picture(tracker, name, grid, step))
+        self._tell(lambda tracker: log_picture(tracker, name, grid, step))
 
     def finish(self) -> None:
         """End the run."""
@@ -190,10 +194,8 @@ class TrackedRun:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.finish()
 
-    def _tell(self, action: Callable[[GeneralTracker], object], only: str = "") -> None:
+    def _tell(self, action: Callable[[GeneralTracker], object]) -> None:
         for name, tracker in list(self._trackers.items()):
-            if only and name != only:
-                continue
             try:
                 action(tracker)
             except Exception as error:  # noqa: BLE001 - whatever it is, hours of training do not end for it
@@ -226,27 +228,6 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str | in
         else:
             flat[key] = value if isinstance(value, str | int | float) else json.dumps(value)
     return flat
-
-
-def image_grid(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Images uint8 (n, C, H, W) as one picture, uint8 (R·(H+1)+1, K·(W+1)+1, 3), on white, about as wide as high."""
-    count, channels, height, width = images.shape
-    columns = int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    picture = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 255, np.uint8)
-    for number, image in enumerate(images):
-        top, left = number // columns * (height + 1) + 1, number % columns * (width + 1) + 1
-        shown = image[:3] if channels >= 3 else image[:1]  # one channel is repeated
-        picture[top : top + height, left : left + width] = np.moveaxis(shown, 0, -1)
-    return picture
-
-
-def _log_picture(tracker: GeneralTracker, name: str, picture: npt.NDArray[np.uint8], step: int) -> None:
-    """Show a picture to a tracker that takes pictures."""
-    if isinstance(tracker, TensorBoardTracker):
-        tracker.log_images({name: picture[None]}, step=step, dataformats="NHWC")
-    elif isinstance(tracker, _TakesPictures):
-        tracker.log_images({name: [picture]}, step=step)
 
 
 def make_tracking(names: Sequence[str], project: str, directory: Path, config: Mapping[str, Any]) -> Tracking:

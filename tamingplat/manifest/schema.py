@@ -265,7 +265,8 @@ class RuntimeSettings(Config):
     )
     tracker_directory: Annotated[Path | None, Runtime()] = Field(
         None,
-        description="Where trackers write files, relative to the manifest; none is the folder trackers of the store.",
+        description="Where trackers write files, relative to the manifest; none is the folder trackers of the store. MLflow's "
+        "own MLFLOW_TRACKING_URI comes before it, and Trackio writes to its TRACKIO_DIR.",
     )
 
     @field_validator("trackers")

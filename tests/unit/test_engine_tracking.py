@@ -15,7 +15,8 @@ from accelerate.tracking import GeneralTracker
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tamingplat.engine import CurvePoint, EngineWarning, TrackedRun, Tracking, make_tracking
-from tamingplat.engine.tracking import RunDescription, flattened, image_grid
+from tamingplat.engine.tracked_files import image_grid
+from tamingplat.engine.tracking import RunDescription, flattened
 from tamingplat.interfaces import TamingplatError
 from tamingplat.manifest import trackers
 
@@ -192,3 +193,53 @@ def test_a_folder_named_like_a_tracker_is_no_package(tmp_path: Path, monkeypatch
     manifest: Any = SimpleNamespace(path="small.toml", runtime=SimpleNamespace(trackers=("tensorboard", name)))
     (problem,) = trackers.tracker_problems(manifest)
     assert name in problem.what and f"pip install {name}" in problem.remedy
+
+
+def _follow_with(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of two steps and a picture, stopped and gone on with, under a tracker that is really installed."""
+    PartialState(cpu=True)
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((4, 3, 5, 5), np.uint8)
+    tracking = make_tracking([name], "small", tmp_path / "logs", {**CONFIG, "long": "x" * 20_000})
+    for first in (0, 2):
+        with tracking.follow("ab" * 32, "train gpt on x, seed 0", tmp_path / "work") as tracked:
+            tracked.begin(first)
+            for step in (first + 1, first + 2):
+                tracked.point(CurvePoint("train", step, 8 * step, step / 2, None, {"total": 10.0 - step}))
+            tracked.images("samples", images, first + 2)
+
+
+@pytest.mark.slow
+def test_mlflow_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="needs MLflow: pip install mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _follow_with("mlflow", tmp_path, monkeypatch)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'logs' / 'mlflow.db'}")
+    (experiment,) = [one for one in client.search_experiments() if one.name == "small"]
+    (run,) = client.search_runs([experiment.experiment_id])  # one run, which went on
+    points = client.get_metric_history(run.info.run_id, "train/total")
+    assert [(point.step, point.value) for point in points] == [(1, 9.0), (2, 8.0), (3, 7.0), (4, 6.0)]
+    assert run.data.params["name"] == "small" and "long" not in run.data.params
+    files = sorted(file.name for file in (tmp_path / "logs" / "mlflow").rglob("*") if file.is_file())
+    assert files == ["manifest.json", "step-0000002.png", "step-0000004.png"]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "logs", tmp_path / "work"]
+
+
+@pytest.mark.slow
+def test_trackio_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is imported
+    trackio = pytest.importorskip("trackio", reason="needs Trackio: pip install trackio")
+    _follow_with("trackio", tmp_path, monkeypatch)
+    (run,) = trackio.Api().runs("small")
+    assert run.name == "train-gpt-on-x-seed-0-ababababab" and run.config["name"] == "small"
+    assert len(list((tmp_path / "trackio").rglob("*.png"))) == 2
+
+
+@pytest.mark.slow
+def test_weights_and_biases_keeps_a_run_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="needs Weights & Biases: pip install wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    _follow_with("wandb", tmp_path, monkeypatch)
+    runs = sorted((tmp_path / "logs" / "wandb").glob("offline-run-*"))
+    assert runs and all(list(run.glob("*.wandb")) for run in runs)
+    assert list((tmp_path / "logs" / "wandb").rglob("*.png"))
