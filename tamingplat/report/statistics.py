@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 LEVEL = 0.95
 """Coverage of every interval."""
@@ -49,13 +49,28 @@ class Estimate:
             return one_sign if one_sign > 1 - LEVEL else 0.0
         return 2 * float(stdtr(self.freedom, -abs(self.mean) / self.standard_error))
 
-    def detectable(self, comparisons: int = 1) -> float:
-        """The minimum detectable difference: the smallest mean whose p-value would be at the level with this standard error.
+    def least_significant(self, comparisons: int = 1) -> float:
+        """The smallest mean whose p-value would be at the level with this standard error.
 
         Args:
-            comparisons: How many Holm's correction is over; the difference is that of the first which it rejects.
+            comparisons: How many Holm's correction is over; the mean is that of the first which it rejects.
         """
-        return float(stdtrit(self.freedom, 1 - (1 - LEVEL) / (2 * comparisons))) * self.standard_error
+        return self._critical(comparisons) * self.standard_error
+
+    def detectable(self, comparisons: int = 1, power: float = 0.8) -> float:
+        """The minimum detectable difference: a truth as large is called significant with a probability of ``power``.
+
+        It is larger than the smallest significant mean, which a truth of that size falls short of in half of all experiments.
+
+        Args:
+            comparisons: As in ``least_significant``.
+            power: Between 0.05 and 1.
+        """
+        # The chance of a significant mean of the other sign is left out: it is next to nothing at such a truth.
+        return float(nctdtrinc(self.freedom, 1 - power, self._critical(comparisons))) * self.standard_error
+
+    def _critical(self, comparisons: int) -> float:
+        return float(stdtrit(self.freedom, 1 - (1 - LEVEL) / (2 * comparisons)))
 
 
 def of_sample(values: Sequence[float]) -> Estimate:

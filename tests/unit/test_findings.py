@@ -219,8 +219,21 @@ def test_the_tables_say_what_is_there_and_what_is_missing(findings: ModuleType) 
         *["not run to the end: 0 of 12 cells"] * 3,
     ]
     assert len(table.lines) == 6 + 2 * 5
-    metrics = {"nll_excess/floor": 0.4, "structure captured": 0.98}
-    row = replace(_row("cell", 0, {}, prior="gpt", ordering="raster"), metrics=metrics)
-    floor = findings.floor_table(_results([row, replace(row, metrics={}, status="missing")]))
-    assert [line[2:] for line in floor.lines] == [("0.4000", "0.9800", "yes"), ("", "", "")]
-    assert floor.notes == ("not run to the end: 1 of 2 cells",)
+
+
+def test_a_bar_is_kept_by_all_of_its_numbers(findings: ModuleType) -> None:
+    reached = {"nll_excess/floor": 0.4, "structure captured": 0.995}
+    row = replace(
+        _row("cell", 0, {}, prior="gpt", ordering="raster"), metrics=reached, cost={"prior_training_cpu_seconds": 170.0}
+    )
+    others = [
+        replace(row, metrics={**reached, "structure captured": 0.98}),
+        replace(row, metrics={**reached, "nll_excess/floor": 0.6}),
+        replace(row, cost={"prior_training_cpu_seconds": 190.0}),
+        replace(row, ordering="subsample"),
+        replace(row, metrics={}, cost={}, status="missing"),
+    ]
+    floor = findings.floor_table({"floor": _results([row, *others]), "floor-16": _results([others[2]])})
+    assert [line[-1] for line in floor.lines] == ["yes", "no", "no", "no", "", "", "yes"]
+    assert floor.lines[0] == ("8×8", "gpt", "raster", "0.4000", "0.9950", "170", "yes")
+    assert floor.notes[0] == "floor.toml has not run to the end: 5 of 6 cells" and len(floor.notes) == 3

@@ -55,11 +55,23 @@ def test_equal_differences_of_a_quantised_column_are_equal_whatever_their_roundi
 
 
 @pytest.mark.parametrize("comparisons", [1, 5])
-def test_a_mean_as_large_as_what_is_detectable_has_a_p_value_of_the_level(comparisons: int) -> None:
+def test_the_least_significant_mean_has_a_p_value_of_the_level(comparisons: int) -> None:
     estimate = of_sample([0.1, -0.2, 0.15, 0.0, -0.1, 0.05])
-    least = estimate.detectable(comparisons)
+    least = estimate.least_significant(comparisons)
     assert Estimate(least, estimate.standard_error, estimate.freedom).p_value() * comparisons == pytest.approx(0.05)
     assert least / estimate.standard_error == pytest.approx({1: 2.571, 5: 4.032}[comparisons], abs=1e-3)
+
+
+@pytest.mark.parametrize("comparisons", [1, 5])
+def test_what_is_detectable_is_found_in_four_of_five_experiments(comparisons: int) -> None:
+    generator = np.random.default_rng(0)
+    truth = Estimate(0.0, 1 / math.sqrt(6), 5).detectable(comparisons)
+    found = 0
+    for sample in generator.normal(truth, 1.0, (2000, 6)):
+        estimate = of_sample(sample.tolist())
+        found += estimate.mean > estimate.least_significant(comparisons)
+    # The standard error of each experiment is its own, and the share's is 0.009.
+    assert found / 2000 == pytest.approx(0.8, abs=0.03)
 
 
 def _holm_by_definition(p_values: list[float], alpha: float) -> list[bool]:
