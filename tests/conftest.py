@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -47,6 +49,16 @@ def _write_parquet(path: Path, count: int, size: int, seed: int) -> None:
         examples.append({"image": {"bytes": buffer.getvalue(), "path": None}, "label": label})
     features = Features({"image": ImageFeature(), "label": ClassLabel(names=["square", "disc"])})
     Dataset.from_list(examples, features=features).to_parquet(str(path))
+
+
+@pytest.fixture(scope="session")
+def made_up_page() -> ModuleType:
+    """What makes pages of made-up results: ``tests/fixtures/made_up_page.py``."""
+    spec = importlib.util.spec_from_file_location("made_up_page", ROOT / "tests" / "fixtures" / "made_up_page.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tamingplat.cli.request import Planned, SetOption, StoreOption, plan_manifest
+from tamingplat.cli.request import SetOption, StoreOption, plan_manifest
+from tamingplat.interfaces import Problem, ProblemsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +23,12 @@ def compare(
     format_: Annotated[
         Literal["table", "json", "csv", "markdown", "latex"], typer.Option("--format", help="How to print it.")
     ] = "table",
-    wide: Annotated[bool, typer.Option("--wide", help="Every column, not the headlines alone.")] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Every column, not the headlines alone; json and csv always have them.")
+    ] = False,
     sort: Annotated[
-        str, typer.Option("--sort", metavar="COLUMN[:desc]", help="Order of the lines; the manifest's unless given.")
+        str,
+        typer.Option("--sort", metavar="COLUMN[:desc]", help="Order of the lines, any heading; the manifest's unless given."),
     ] = "",
     filter_: Annotated[
         list[str] | None,
@@ -45,30 +49,20 @@ def compare(
     ] = False,
 ) -> None:
     """Print the comparison table from what is in the store; nothing is trained."""
-    from tamingplat.report import (
-        asks_for_speed_ups,
-        load_published,
-        make_view,
-        to_csv,
-        to_json,
-        to_latex,
-        to_markdown,
-        with_speed_ups,
-    )
-    from tamingplat.stages import collect_results, join_results
-
-    planned = [plan_manifest(manifest, store, set_) for manifest in manifests]
-    results = join_results([collect_results(one.plan, one.store) for one in planned])
-    if asks_for_speed_ups(load_published(path) for one in planned for path in one.manifest.compare_with):
-        results = with_speed_ups(results)
     asked = {"differences": differences, "evolution": evolution, "rate-distortion": rates}
     sections = [name for name, wanted in asked.items() if wanted]
-    view = make_view(results, filters=filter_ or (), sort=sort, wide=wide, sections=sections)
+    _check_format(format_, [*sections, *(["wide"] if wide else [])])
+
+    from tamingplat.report import collect, make_view, to_csv, to_json, to_latex, to_markdown
+
+    planned = [plan_manifest(manifest, store, set_) for manifest in manifests]
+    collected = collect([one.plan for one in planned], planned[0].store)
+    view = make_view(collected, filters=filter_ or (), sort=sort, wide=wide, sections=sections)
     match format_:
         case "json":
             typer.echo(to_json(view.everything, view.rankings, view.rows))
         case "csv":
-            typer.echo(to_csv(view.everything, view.rows), nl=False)
+            typer.echo(to_csv(view.everything, view.rankings, view.rows), nl=False)
         case "markdown":
             typer.echo(to_markdown(view.tables()), nl=False)
         case "latex":
@@ -76,15 +70,37 @@ def compare(
         case "table":
             from tamingplat.cli.console import make_console
 
-            print_comparison(make_console(), planned, view)
-    raise typer.Exit(1 if any(row.status == "failed" for row in results.rows) else 0)
+            print_comparison(make_console(), view)
+    raise typer.Exit(1 if any(row.status == "failed" for row in collected.results.rows) else 0)
 
 
-def print_comparison(console: Console, planned: list[Planned], view: View) -> None:
-    """The tables, their notes, and the published figures beside ours."""
+_TABLES = "--format table, markdown or latex"
+_INSTEAD = {
+    "wide": "leave it out: every column is there",
+    "differences": f"leave it out: json has differences and csv verdicts in every row; or use {_TABLES}",
+    "evolution": f"use {_TABLES}, or tamingplat curves for every point",
+    "rate-distortion": f"leave it out: rates and distortions are columns; or use {_TABLES}",
+}
+"""What to do instead of asking for a table of its own where single rows are printed."""
+
+
+def _check_format(layout: str, options: list[str]) -> None:
+    """See that the format has what is asked for.
+
+    Raises:
+        ProblemsError: It has single rows alone, and tables of their own were asked for.
+    """
+    what = f"says nothing to --format {layout}, whose rows are those of single seeds"
+    problems = [Problem(f"--{option}", what, _INSTEAD[option]) for option in options]
+    if problems and layout in ("json", "csv"):
+        raise ProblemsError(problems)
+
+
+def print_comparison(console: Console, view: View) -> None:
+    """The tables with their notes."""
     from rich.text import Text
 
-    from tamingplat.report import PublishedTable, load_published, published_table, to_rich
+    from tamingplat.report import to_rich
 
     for number, table in enumerate(view.tables()):
         if number:
@@ -93,8 +109,3 @@ def print_comparison(console: Console, planned: list[Planned], view: View) -> No
             console.print(part)
         for note in table.notes:
             console.print(Text(f"  {note}", style="dim"))
-    for one in planned:
-        for table_of_figures in map(load_published, one.manifest.compare_with):
-            if isinstance(table_of_figures, PublishedTable):
-                console.print()
-                console.print(published_table(table_of_figures, view.everything.results))

@@ -29,8 +29,8 @@ def run(
     """Train, sample, measure and compare what a manifest names. What is in the store is not computed again."""
     from tamingplat.cli.compare import print_comparison
     from tamingplat.cli.console import make_console
-    from tamingplat.report import make_view
-    from tamingplat.stages import collect_results, use_threads
+    from tamingplat.report import collect, make_view
+    from tamingplat.stages import use_threads
 
     if grids is not None and grids.is_dir():
         raise TamingplatError(f"--grids {grids}: is a folder; name a PNG file")
@@ -42,8 +42,7 @@ def run(
     _write_resolved(planned)
     _check_images(planned, console)
     failed = _execute(planned, set_ or [], console)
-    results = collect_results(planned.plan, planned.store)
-    print_comparison(console, [planned], make_view(results))
+    print_comparison(console, make_view(collect([planned.plan], planned.store)))
     if grids is not None:
         from tamingplat.cli.grids import write_grids
 

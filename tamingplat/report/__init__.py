@@ -1,6 +1,7 @@
 """How results read: the comparison table, published figures beside it, and sample grids."""
 
 from tamingplat.report.card import render_card
+from tamingplat.report.collected import Collected, collect
 from tamingplat.report.formats import count, duration, number
 from tamingplat.report.grids import Strip, draw_strips
 from tamingplat.report.published import PublishedTable
@@ -15,6 +16,7 @@ from tamingplat.report.trainings import compare_sizes, estimate_json, sizes_tabl
 from tamingplat.report.view import View, make_view
 
 __all__ = [
+    "Collected",
     "PublishedSize",
     "PublishedSizes",
     "PublishedTable",
@@ -24,6 +26,7 @@ __all__ = [
     "Value",
     "View",
     "asks_for_speed_ups",
+    "collect",
     "compare_sizes",
     "count",
     "draw_strips",

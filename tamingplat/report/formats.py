@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tamingplat.report.summary import Value
+from tamingplat.stages import Column
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -42,3 +43,13 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def arrow(better: str) -> str:
+    """Which way is better: down for ``lower``, up for ``higher``."""
+    return {"lower": "↓", "higher": "↑"}.get(better, "")
+
+
+def column_heading(column: Column) -> str:
+    """A column's name with the way that is better."""
+    return f"{column.name} {arrow(column.better)}".rstrip()

@@ -50,14 +50,16 @@ def lines_of(results: Results) -> dict[str, list[ResultRow]]:
 
 
 def marks(row: ResultRow) -> set[Hashable]:
-    """What no two independent trainings have in common: the model's artifact, and what it says of every single image."""
-    found: set[Hashable] = set()
-    model = row.artifacts.get("prior") if row.kind == "cell" else row.artifacts.get("tokenizer")
-    if model:
-        found.add(("artifact", model))
+    """What no two independent trainings have in common: the model's artifact, its weights, and what it says of every single
+    image.
+    """
+    model = "prior" if row.kind == "cell" else "tokenizer"
+    # An artifact that was copied under another key has the weights of the first.
+    known = (("artifact", row.artifacts), ("weights", row.weights))
+    found: set[Hashable] = {(what, of[model]) for what, of in known if model in of}
     for column, values in row.per_image.items():
         first = values[:_COMPARED]
-        # An artifact that was copied under another key. Likelihoods are continuous: two trainings never share so many of them.
+        # Weights that were written anew, in another file. Likelihoods are continuous: two trainings never share so many.
         if column in row.instruments and row.instruments[column].measures == "prior" and (first != first[:1]).any():
             found.add(("values", column, first.tobytes()))
     return found

@@ -6,14 +6,18 @@ same columns, one line for every setting of everything else, and never into the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from tamingplat.interfaces import Config
+from tamingplat.report.lines import KINDS
 from tamingplat.report.summary import SummaryRow, Value
+
+CAUTION = "Not the same data as ours: compare the order, not the values."
+"""How far a published table can be compared with ours."""
 
 
 class PublishedRow(Config):
@@ -65,6 +69,15 @@ class PublishedTable(Config):
         """The columns, in the order in which the lines name them."""
         return list(dict.fromkeys(name for row in self.row for name in row.values))
 
+    def headings(self) -> tuple[str, ...]:
+        """The headings of these columns."""
+        return tuple(self.columns.get(name, name) for name in self.variants())
+
+    @property
+    def heading(self) -> str:
+        """What the table shows, with the unit."""
+        return f"{self.title} [{self.unit}]" if self.unit else self.title
+
 
 @dataclass(frozen=True)
 class OurLine:
@@ -79,7 +92,7 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
 
     Only finished rows with the table's metric and one of its variants count.
     """
-    kinds = [kind for kind in ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler") if kind != table.axis]
+    kinds = [kind for kind in KINDS if kind != table.axis]
     varying = [kind for kind in kinds if len({row.names[kind] for row in rows if row.kind == table.of}) > 1]
     several_seeds = len({row.tokenizer_seed for row in rows if row.kind == table.of}) > 1
     lines: dict[tuple[str, ...], OurLine] = {}
@@ -99,7 +112,14 @@ def our_lines(table: PublishedTable, rows: Sequence[SummaryRow]) -> list[OurLine
         for name, other in table.measured.items():
             if other.component == variant and (of_other := _value(row, other.metric)) is not None:
                 line.values[name] = (of_other.mean, of_other.standard_error)
-    return list(lines.values())
+    return _told_apart(lines)
+
+
+def _told_apart(lines: Mapping[tuple[str, ...], OurLine]) -> list[OurLine]:
+    """The lines by setting, whose first part is the manifest: it is said where the same names are in several."""
+    if len({line.label for line in lines.values()}) == len(lines):
+        return list(lines.values())
+    return [replace(line, label=f"{manifest}: {line.label}") for (manifest, *_), line in lines.items()]
 
 
 def _value(row: SummaryRow, metric: str) -> Value | None:

@@ -6,15 +6,21 @@ of fewer codes has the lower rate and the larger distortion, and neither number 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from tamingplat.report.comparability import Setting, settings_of
 from tamingplat.report.lines import KINDS, lines_of
 from tamingplat.report.summary import SummaryRow, Value, summarise
 from tamingplat.stages import ResultRow, Results
 
 RATES = ("rate", "rate-bound")
 """Columns of bits per image; the second under a random visiting order."""
+
+SIDES = ("reconstructions", "samples")
+"""What is beside the rate: distortions of the tokenizer's reconstructions, and distances of samples."""
+
+_VARIES = ("tokenizer", "condition", "decoding")
 
 
 @dataclass(frozen=True)
@@ -24,22 +30,27 @@ class RatePoint:
     Attributes:
         group: The line.
         label: What tells it from the others.
-        names: Names in the manifest by kind of component.
-        tokenizer_seed: Of the tokenizer.
+        tokenizer: The tokenizer artifact, with the dataset on which it is measured.
+        tokenizer_label: What tells it from the other tokenizers.
+        images: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too.
         rate: Bits per image that the prior needs for the codes; over seeds.
         bound: Whether the rate is an upper bound, under a random visiting order.
         distortions: Of the tokenizer's reconstructions, by column: LPIPS, PSNR, distances of features.
         distances: Of the samples, by column: Fréchet and kernel distances.
+        measured: What the rate and a distortion or a distance were measured on and with, by side (one of ``SIDES``) and
+            column: numbers are compared across tokenizers where it is equal.
     """
 
     group: str
     label: str
-    names: dict[str, str]
-    tokenizer_seed: int | None
+    tokenizer: tuple[str, ...]
+    tokenizer_label: str
+    images: dict[str, Setting]
     rate: Value
     bound: bool
     distortions: dict[str, Value]
     distances: dict[str, Value]
+    measured: dict[tuple[str, str], dict[str, Setting]] = field(default_factory=dict)
 
 
 def rate_distortion(results: Results) -> list[RatePoint]:
@@ -51,33 +62,45 @@ def rate_distortion(results: Results) -> list[RatePoint]:
     for row in rows:
         if row.kind == "reconstruction":
             reconstructions.setdefault(_tokenizer(lines[row.line][0]), []).append(row)
+    labels = _labels(cells, KINDS, [cell.line for cell in cells])
+    tokenizers = [_tokenizer(lines[cell.line][0]) for cell in cells]
+    tokenizer_labels = _labels(cells, ("dataset", "tokenizer"), tokenizers)
     points = []
-    for cell in cells:
+    for cell, label, tokenizer, tokenizer_label in zip(cells, labels, tokenizers, tokenizer_labels, strict=True):
         members = lines[cell.line]
         of_tokenizer = _columns(members, "tokenizer", per_image=True) & directed
         distortions = _chosen(cell, of_tokenizer)
-        for reconstruction in _measured_alike(members[0], reconstructions.get(_tokenizer(members[0]), []), lines):
-            chosen = _chosen(reconstruction, _columns(lines[reconstruction.line], "images") & directed)
-            distortions |= {name: value for name, value in chosen.items() if name not in distortions}
         rate = next(name for name in RATES if name in cell.metrics)
+        images = {name: settings_of(members[0], rate)[name] for name in ("split", "preprocessing")}
+        measured = {("reconstructions", name): _measured(members[0], name, images) for name in distortions}
+        for reconstruction in _measured_alike(members[0], reconstructions.get(tokenizer, []), lines):
+            chosen = _chosen(reconstruction, _columns(lines[reconstruction.line], "images") & directed)
+            further = {name: value for name, value in chosen.items() if name not in distortions}
+            distortions |= further
+            first = lines[reconstruction.line][0]
+            measured |= {("reconstructions", name): _measured(first, name, images) for name in further}
+        distances = _chosen(cell, _columns(members, "images") & directed)
+        measured |= {("samples", name): _measured(members[0], name, images) for name in distances}
         points.append(
             RatePoint(
                 group=cell.line,
-                label=_label(cell, cells),
-                names=cell.names,
-                tokenizer_seed=cell.tokenizer_seed,
+                label=label,
+                tokenizer=tokenizer,
+                tokenizer_label=tokenizer_label,
+                images=images,
                 rate=cell.metrics[rate],
                 bound=rate != RATES[0],
                 distortions=distortions,
-                distances=_chosen(cell, _columns(members, "images") & directed),
+                distances=distances,
+                measured=measured,
             )
         )
     return points
 
 
 def tokenizers_of(points: Iterable[RatePoint]) -> int:
-    """How many tokenizers points are of."""
-    return len({(point.names["dataset"], point.names["tokenizer"], point.tokenizer_seed) for point in points})
+    """How many tokenizer artifacts points are of."""
+    return len({point.tokenizer for point in points})
 
 
 def _tokenizer(row: ResultRow) -> tuple[str, ...]:
@@ -115,10 +138,23 @@ def _chosen(row: SummaryRow, columns: set[str]) -> dict[str, Value]:
     return {name: value for name, value in row.metrics.items() if name in columns}
 
 
-def _label(row: SummaryRow, rows: Iterable[SummaryRow]) -> str:
-    """The names in which rows differ, and the tokenizer always."""
-    others = list(rows)
-    kinds = [kind for kind in KINDS if kind == "tokenizer" or len({other.names[kind] for other in others}) > 1]
-    label = " / ".join(row.names[kind] for kind in kinds)
-    several = len({other.tokenizer_seed for other in others}) > 1
-    return f"{label} (seed {row.tokenizer_seed})" if several else label
+def _measured(row: ResultRow, column: str, images: Mapping[str, Setting]) -> dict[str, Setting]:
+    """What a number depends on beside what the points of a chart vary in; ``images`` are those of the rate."""
+    held = {name: setting for name, setting in settings_of(row, column).items() if name not in _VARIES}
+    return {**images, **held}
+
+
+def _labels(cells: Sequence[SummaryRow], kinds: Sequence[str], keys: Sequence[Hashable]) -> list[str]:
+    """For every cell the names in which cells differ, and the tokenizer always; the manifest too, where names are not enough to
+    tell apart what has different keys.
+    """
+    shown = [kind for kind in kinds if kind == "tokenizer" or len({cell.names[kind] for cell in cells}) > 1]
+    several = len({cell.tokenizer_seed for cell in cells}) > 1
+    first = dict(zip(reversed(keys), reversed(cells), strict=True))
+    labels = {}
+    for key, cell in first.items():
+        seed = f" (seed {cell.tokenizer_seed})" if several else ""
+        labels[key] = " / ".join(cell.names[kind] for kind in shown) + seed
+    if len(set(labels.values())) < len(labels):
+        labels = {key: f"{first[key].manifest} / {label}" for key, label in labels.items()}
+    return [labels[key] for key in keys]

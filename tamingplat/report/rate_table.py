@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tamingplat.report.formats import with_error
+from tamingplat.report.formats import column_heading, with_error
 from tamingplat.report.rate_distortion import RatePoint
 from tamingplat.report.text_table import TextTable
 from tamingplat.stages import Column
 
 
 def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: bool = False) -> TextTable:
-    """One line for each point, the lowest rate first; distances of reconstructions beside those of samples."""
-    ordered = sorted(points, key=lambda point: point.rate.mean)
+    """One line for each point; distances of reconstructions beside those of samples.
+
+    The lowest rate is first, among points that were measured on the same images.
+    """
+    pools = list(dict.fromkeys(_images(point) for point in points))
+    ordered = sorted(points, key=lambda point: (pools.index(_images(point)), point.rate.mean))
     shown = [column for column in columns if wide or column.headline]
     distortions = [column for column in shown if any(column.name in point.distortions for point in points)]
     distances = [column for column in shown if any(column.name in point.distances for point in points)]
     headings = [
         "line",
         "rate [bits/image]",
-        *(f"{column.name}{_arrow(column)} of reconstructions" for column in distortions),
-        *(f"{column.name}{_arrow(column)} of samples" for column in distances),
+        *(f"{column_heading(column)} of reconstructions" for column in distortions),
+        *(f"{column_heading(column)} of samples" for column in distances),
     ]
     lines = [
         (
@@ -31,12 +35,15 @@ def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: 
         )
         for point in ordered
     ]
-    note = (
+    notes = [
         "likelihoods of different tokenizers are of different codes and are never ranked: a lower rate is worth something "
         "only at the same distortion"
-    )
-    return TextTable("Rate and distortion", tuple(headings), tuple(lines), 1, notes=(note,))
+    ]
+    if len(pools) > 1:
+        notes.append("lines of different images stand in groups below each other, and are not to be compared")
+    return TextTable("Rate and distortion", tuple(headings), tuple(lines), 1, notes=tuple(notes))
 
 
-def _arrow(column: Column) -> str:
-    return {"lower": " ↓", "higher": " ↑"}.get(column.better, "")
+def _images(point: RatePoint) -> tuple[str, ...]:
+    """Which images the codes are of: the dataset with its preprocessing, and the split."""
+    return tuple(setting.identity for setting in point.images.values())

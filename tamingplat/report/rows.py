@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -51,16 +51,41 @@ def _json(budgets: BudgetTable, row: ResultRow, ranked: dict[str, Any]) -> dict[
     return {**plain, "rankings": ranked, "at_equal": at_equal}
 
 
-def to_csv(budgets: BudgetTable, rows: Sequence[ResultRow]) -> str:
-    """One line for each row, every metric and cost a column."""
-    metrics = [column.name for column in budgets.results.columns]
+def to_csv(budgets: BudgetTable, rankings: Sequence[Ranking], rows: Sequence[ResultRow]) -> str:
+    """One line for each row, every metric and cost a column.
+
+    Behind a metric stand, where some row has them, the ``verdict`` on its line, the ``standard error`` of the metric's own
+    estimator, and the ``reason`` why a row has no number.
+    """
+    verdicts = {
+        (ranking.column.name, comparison.group): comparison.verdict
+        for ranking in rankings
+        if not ranking.alone
+        for comparison in ranking.comparisons
+    }
+    of_metrics = [list(_of_metric(column.name, budgets, verdicts, rows)) for column in budgets.results.columns]
     costs = list(dict.fromkeys(name for row in rows for name in row.cost))
     tried = [f"{kind}_settings_tried" for kind in ("tokenizer", "prior")]
+    headings = [heading for of_metric in of_metrics for heading, _ in of_metric]
     out = io.StringIO()
-    writer = csv.DictWriter(out, [*_NAMES, *metrics, *costs, *tried], extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(out, [*_NAMES, *headings, *costs, *tried], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
+    for index, row in enumerate(rows):
         trained_on = "; ".join(row.trained_on)
         settings_tried = {f"{kind}_settings_tried": tuning.tried for kind, tuning in row.tuning.items()}
-        writer.writerow({**row.plain(), "trained_on": trained_on, **row.metrics, **row.cost, **settings_tried})
+        of_row = {heading: values[index] for of_metric in of_metrics for heading, values in of_metric}
+        writer.writerow({**row.plain(), "trained_on": trained_on, **of_row, **row.cost, **settings_tried})
     return out.getvalue()
+
+
+def _of_metric(
+    name: str, budgets: BudgetTable, verdicts: Mapping[tuple[str, str], str], rows: Sequence[ResultRow]
+) -> Iterator[tuple[str, Sequence[float | str | None]]]:
+    """A metric's columns: heading and a value for each row."""
+    yield name, [row.metrics.get(name) for row in rows]
+    beside: dict[str, Sequence[float | str | None]] = {
+        "verdict": [verdicts.get((name, line_of(row)), "") if name in row.metrics else "" for row in rows],
+        "standard error": [row.standard_errors.get(name, "") for row in rows],
+        "reason": [budgets.reason(row, name) for row in rows],
+    }
+    yield from ((f"{name}: {what}", values) for what, values in beside.items() if any(value != "" for value in values))

@@ -11,11 +11,15 @@ from types import MappingProxyType
 
 from tamingplat.interfaces import Problem, ProblemsError
 from tamingplat.registry import did_you_mean
+from tamingplat.report.formats import column_heading
+from tamingplat.report.line_columns import FURTHER, averaged, costs
 from tamingplat.report.lines import KINDS, names_of
+from tamingplat.report.pools import pools
 from tamingplat.report.summary import SummaryRow
 from tamingplat.stages import ResultRow, Results
 
-_TEXTS = (*KINDS, "manifest", "kind", "status")
+_AVERAGED = "EMA"
+_TEXTS = (*KINDS, "manifest", "kind", "status", _AVERAGED)
 _SEEDS = ("seed", "tokenizer_seed")
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
@@ -71,8 +75,11 @@ class Selection:
 
         return replace(results, rows=tuple(row for row in results.rows if kept(row))) if of_seeds else results
 
-    def lines(self, rows: Sequence[SummaryRow]) -> list[SummaryRow]:
-        """The lines that are shown, sorted; those of real images and of reconstructions stay, last, beside the cells."""
+    def lines(self, rows: Sequence[SummaryRow], results: Results) -> list[SummaryRow]:
+        """The lines that are shown, sorted; those of real images and of reconstructions stay, last, beside the cells.
+
+        Lines whose numbers may not be compared are sorted apart: whichever way, one pool comes after the other.
+        """
         cells = any(row.kind == "cell" for row in rows)
         compared = [row for row in rows if (row.kind == "cell") == cells and row.kind != "real"]
         beside = [row for row in rows if row not in compared]
@@ -81,6 +88,8 @@ class Selection:
             column = self.sort
             having = [row for row in shown if _sorted_by(row, column) is not None]
             having.sort(key=lambda row: _sorted_by(row, column) or ("",), reverse=self.descending)
+            pool = pools(results, column).of_line
+            having.sort(key=lambda row: pool.get(row.line, 0))
             shown = having + [row for row in shown if _sorted_by(row, column) is None]
         about = [condition for condition in self.conditions if condition.column in _TEXTS]
         return [*shown, *(row for row in beside if all(_holds(one, row) for one in about if _says(row, one.column)))]
@@ -112,22 +121,33 @@ def parse_selection(filters: Iterable[str], sort: str, results: Results) -> Sele
 
 
 def _columns(results: Results) -> list[str]:
-    costs = dict.fromkeys(name for row in results.rows for name in row.cost)
-    return [*_TEXTS, *_SEEDS, *(column.name for column in results.columns), *costs]
+    of_rows = dict.fromkeys(name for row in results.rows for name in row.cost)
+    return [*_TEXTS, *_SEEDS, *FURTHER, *(column.name for column in results.columns), *of_rows]
+
+
+def _headings(results: Results, columns: Sequence[str]) -> dict[str, str]:
+    """What stands above the columns of the table, where that is not their name."""
+    of_cells = any(row.kind == "cell" for row in results.rows)
+    of_costs = {cost.heading: cost.name for cost in costs(of_cells=of_cells) if cost.name in columns}
+    return {"tokenizer seed": "tokenizer_seed", **of_costs, **{column_heading(one): one.name for one in results.columns}}
 
 
 def _find(name: str, results: Results, where: str, problems: list[Problem]) -> str | None:
-    """A column by its name, or by what stands before the parentheses in it."""
+    """A column by its name, by its heading, or by what stands before the parentheses in its name."""
     columns = _columns(results)
     if name in columns:
         return name
+    headings = _headings(results, columns)
+    if name in headings:
+        return headings[name]
     short = [column for column in columns if column.split(" (")[0] == name]
     if len(short) == 1:
         return short[0]
     if short:
         problems.append(Problem(where, f"{name} may be any of {', '.join(short)}", "name one of them"))
         return None
-    remedy = did_you_mean(name, columns) or f"there are {', '.join(columns)}"
+    known = dict.fromkeys((*columns, *headings))
+    remedy = did_you_mean(name, known) or f"there are {', '.join(known)}"
     problems.append(Problem(where, f"there is no column {name}", remedy))
     return None
 
@@ -146,7 +166,7 @@ def _condition(text: str, results: Results, problems: list[Problem]) -> Conditio
         if sign not in ("=", "!="):
             problems.append(Problem(where, f"{column} is a name", f"write {column}={value} or {column}!={value}"))
             return None
-        known = dict.fromkeys(_text(row, column) for row in results.rows)
+        known = dict.fromkeys(("yes", "no") if column == _AVERAGED else (_text(row, column) for row in results.rows))
         for one in values:
             if one not in known:
                 remedy = did_you_mean(one, known) or f"there are {', '.join(filter(None, known))}"
@@ -194,7 +214,7 @@ def _text(row: ResultRow, column: str) -> str:
 
 
 def _text_of_line(row: SummaryRow, column: str) -> str:
-    return {**row.names, "manifest": row.manifest, "kind": row.kind, "status": row.status}[column]
+    return {**row.names, "manifest": row.manifest, "kind": row.kind, "status": row.status, _AVERAGED: averaged(row)}[column]
 
 
 def _says(row: SummaryRow, column: str) -> bool:
@@ -205,6 +225,8 @@ def _says(row: SummaryRow, column: str) -> bool:
 def _number(row: SummaryRow, column: str) -> float | None:
     if column == "tokenizer_seed":
         return row.tokenizer_seed
+    if column in FURTHER:
+        return FURTHER[column](row)
     value = row.metrics.get(column) or row.cost.get(column)
     return None if value is None else value.mean
 
@@ -220,6 +242,7 @@ def _holds(condition: Condition, row: SummaryRow) -> bool:
 
 def _sorted_by(row: SummaryRow, column: str) -> tuple[float] | tuple[str] | None:
     if column in _TEXTS:
-        return (_text_of_line(row, column),)
+        text = _text_of_line(row, column)
+        return (text,) if text else None
     number = row.seeds[0] if column == "seed" and row.seeds else _number(row, column)
     return None if number is None else (number,)

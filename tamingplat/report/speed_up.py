@@ -27,8 +27,8 @@ def with_speed_ups(results: Results) -> Results:
 
     The baseline is the row of the same manifest, data and seeds, and of everything else that has a name, whose tokenizer has
     the most codes to an image: f = 1 where there is one. Only what was sampled alike is divided: by a sampler of the same
-    settings, in batches of one size, on a device of one name with one type of numbers and as many threads. A row without a
-    number has a note that says why.
+    settings, in batches of one size, on one host and a device of one name with one type of numbers and as many threads. A row
+    without a number has a note that says why.
     """
     baselines = {pool: _baseline(rows) for pool, rows in _pools(results.rows).items()}
     by_names = {_names(row, row.tokenizer): row for row in results.rows if row.kind == "cell" and _codes(row) is not None}
@@ -109,7 +109,13 @@ def _difference(row: ResultRow, baseline: ResultRow | None, tokenizer: str) -> s
 def _conditions(row: ResultRow) -> dict[str, object]:
     """What decides the speed of sampling beside the codes, by what it is called."""
     sampling = row.machine.get("sampling", {})
-    words = {"device": "device", "dtype": "dtype", "threads": "number of threads", "processes": "number of processes"}
+    words = {
+        "host": "host",
+        "device": "device",
+        "dtype": "dtype",
+        "threads": "number of threads",
+        "processes": "number of processes",
+    }
     return {
         **{word: sampling.get(name) for name, word in words.items()},
         "part in what is timed (decoding)": sampling.get("decode_included"),

@@ -6,39 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from tamingplat.report.budgets import BudgetTable
-from tamingplat.report.formats import count, duration, with_error
+from tamingplat.report.formats import column_heading, with_error
+from tamingplat.report.line_columns import averaged, independent_seeds, settings_tried, tried
+from tamingplat.report.line_columns import costs as costs_of
 from tamingplat.report.lines import KINDS, lines_of
 from tamingplat.report.ranking import ENOUGH_SEEDS, ONE_MODEL, Comparison, Ranking
 from tamingplat.report.summary import SummaryRow, Value
 from tamingplat.report.text_table import TextTable
-from tamingplat.stages import Column, ResultRow, Tuning
+from tamingplat.stages import Column, ResultRow
 
 TRAINED_ON = "†"
 
 VERDICTS: Mapping[str, str] = {"best": "*", "tied": "=", "undecided": "?", "worse": ""}
 """How a line's place in its ranking is marked behind its number."""
-
-_Cost = tuple[str, str, str, Callable[[float], str]]
-
-_COSTS: tuple[_Cost, ...] = (
-    ("prior_parameters", "params", "parameters of the prior", count),
-    ("prior_training_seconds", "train", "wall time of the prior's training, without validation and checkpoints", duration),
-    ("prior_training_flops", "FLOPs", "floating-point operations of the prior's training", count),
-    ("samples_per_second", "img/s", "sampled images per second, decoding included", lambda value: f"{value:.3g}"),
-    (
-        "sampling_speed_up",
-        "speed-up",
-        "times as many images per second as with the most codes to an image",
-        lambda x: f"{x:.3g}×",
-    ),
-)
-
-_TOKENIZER_COSTS: tuple[_Cost, ...] = (
-    ("tokenizer_parameters", "params", "parameters of the tokenizer", count),
-    ("tokenizer_training_seconds", "train", "wall time of its training, without validation and checkpoints", duration),
-    ("tokenizer_training_flops", "FLOPs", "floating-point operations of its training", count),
-)
-"""What a table shows whose rows are tokenizers alone."""
 
 
 class ComparisonTable:
@@ -83,16 +63,16 @@ class ComparisonTable:
             if self.wide or (column.headline and column.name not in of_budgets)
         ]
         cells = [row for row in rows if row.kind == "cell"]
-        costs = [cost for cost in (_COSTS if cells else _TOKENIZER_COSTS) if any(cost[0] in row.cost for row in cells or rows)]
+        costs = [cost for cost in costs_of(of_cells=bool(cells)) if any(cost.name in row.cost for row in cells or rows)]
         further = list(self._further())
         status = self.wide or any(row.status != "done" for row in rows)
-        headings = [*self._names, *map(_heading, columns), *(heading for _, heading, _, _ in costs)]
+        headings = [*self._names, *map(column_heading, columns), *(cost.heading for cost in costs)]
         headings += [heading for heading, _ in further] + (["status"] if status else [])
         lines = [
             (
                 *self._name(row),
                 *(self.cell(row, column) for column in columns),
-                *(_cost(row.cost.get(name), show) for name, _, _, show in costs),
+                *(_cost(row.cost.get(cost.name), cost.show) for cost in costs),
                 *(show(row) for _, show in further),
                 *([row.status] if status else []),
             )
@@ -113,7 +93,7 @@ class ComparisonTable:
         """The lines that have a learning curve, at equal steps, time and operations."""
         columns = self._budgets.columns
         rows = [row for row in self.rows if any(self.cell(row, column) for column in columns)]
-        headings = [*self._names, *map(_heading, columns)]
+        headings = [*self._names, *map(column_heading, columns)]
         lines = [(*self._name(row), *(self.cell(row, column) for column in columns)) for row in rows]
         notes = [*self._budgets.notes, *self._notes(columns)]
         return self._table("NLL at equal budgets of training", headings, lines, notes)
@@ -160,15 +140,15 @@ class ComparisonTable:
     def _further(self) -> Iterator[tuple[str, Callable[[SummaryRow], str]]]:
         """Columns that are shown where every column is, or where lines differ in them."""
         cells = [row for row in self.rows if row.kind == "cell"]
-        if cells and (self.wide or len({_seeds(row) for row in cells if row.metrics}) > 1):
-            yield "seeds", lambda row: str(_seeds(row) or "")
-        averaged = {row.averaged for row in self.rows} - {None}
-        if averaged and (self.wide or len(averaged) > 1):
-            yield "EMA", lambda row: "" if row.averaged is None else "yes" if row.averaged else "no"
+        if cells and (self.wide or len({independent_seeds(row) for row in cells if row.metrics}) > 1):
+            yield "seeds", lambda row: str(independent_seeds(row) or "")
+        averages = {averaged(row) for row in self.rows} - {""}
+        if averages and (self.wide or len(averages) > 1):
+            yield "EMA", averaged
         if self.wide:
             for kind in ("prior", "tokenizer") if cells else ("tokenizer",):
                 if any(row.names[kind] for row in self.rows):
-                    yield f"{kind} settings tried", lambda row, kind=kind: _tried(row, kind)  # type: ignore[misc]
+                    yield f"{kind} settings tried", lambda row, kind=kind: settings_tried(row, kind)  # type: ignore[misc]
 
     def _notes(self, columns: Sequence[Column]) -> Iterator[str]:
         for column in columns:
@@ -212,31 +192,10 @@ def split_notes(rankings: Sequence[Ranking]) -> Iterator[str]:
         yield f"{', '.join(names)}: ranked only among lines of the same {' and '.join(settings)}, which differ here"
 
 
-def _seeds(row: SummaryRow) -> int:
-    """How many independent trainings a line has that were measured."""
-    return max((value.seeds for value in row.metrics.values()), default=0) if row.kind == "cell" else 0
-
-
-def tried(tuning: Tuning | None) -> str:
-    """How many settings were tried; at least so many where the manifest does not say."""
-    if tuning is None:
-        return ""
-    return str(tuning.tried) if tuning.declared is not None else f"≥ {tuning.tried}"
-
-
-def _tried(row: SummaryRow, kind: str) -> str:
-    return (tried(row.tuning.get(kind)) or "not stated") if row.names[kind] else ""
-
-
 def _row_name(row: SummaryRow, kind: str) -> str:
     if row.kind == "cell" or row.names[kind]:
         return row.names[kind]
     return f"({row.kind})" if kind == ("tokenizer" if row.kind == "real" else "prior") else ""
-
-
-def _heading(column: Column) -> str:
-    arrow = {"lower": " ↓", "higher": " ↑"}.get(column.better, "")
-    return f"{column.name}{arrow}"
 
 
 def _cost(value: Value | None, show: Callable[[float], str]) -> str:

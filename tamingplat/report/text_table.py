@@ -22,7 +22,7 @@ class TextTable:
         headings: Of its columns.
         lines: Its cells, as many in each line as there are headings.
         names: How many columns on the left are names; the others are numbers.
-        statuses: Of each line: ``done``, ``failed``, ``refused`` or ``missing``.
+        statuses: Of each line: ``done``, ``failed``, ``refused`` or ``missing``; ``published`` for figures that are not ours.
         notes: How it is read, each one line of text.
     """
 
@@ -110,7 +110,7 @@ def _rich(table: TextTable) -> Table:
         drawn.add_column(Text(heading), justify="left" if index < table.names else "right", overflow="fold")
     statuses = table.statuses or ("done",) * len(table.lines)
     for line, status in zip(table.lines, statuses, strict=True):
-        style = {"failed": "red", "refused": "yellow", "missing": "dim"}.get(status, "")
+        style = {"failed": "red", "refused": "yellow", "missing": "dim", "published": "cyan"}.get(status, "")
         drawn.add_row(*(Text(cell) for cell in line), style=style)
     return drawn
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tamingplat.report.budgets import BudgetTable, with_budgets
+from tamingplat.report.collected import Collected
 from tamingplat.report.difference_table import difference_table
 from tamingplat.report.evolution_table import evolution_tables
 from tamingplat.report.lines import line_of
+from tamingplat.report.pools import pools
+from tamingplat.report.published import PublishedTable
+from tamingplat.report.published_table import published_table
 from tamingplat.report.ranking import Ranking, rankings
 from tamingplat.report.rate_distortion import rate_distortion, tokenizers_of
 from tamingplat.report.rate_table import rate_table
@@ -32,12 +36,16 @@ class View:
         selection: Which lines, in which order.
         wide: Every column.
         sections: Further tables, of ``EVERY_SECTION``.
+        figures: Published metrics, beside which the lines that are shown stand.
+        sizes: Published numbers of parameters beside ours.
     """
 
     everything: BudgetTable
     selection: Selection
     wide: bool = False
     sections: tuple[str, ...] = ()
+    figures: tuple[PublishedTable, ...] = ()
+    sizes: tuple[TextTable, ...] = ()
 
     @cached_property
     def rankings(self) -> list[Ranking]:
@@ -52,7 +60,7 @@ class View:
     @cached_property
     def lines(self) -> list[SummaryRow]:
         """The lines that are shown."""
-        return self.selection.lines(self.every_line)
+        return self.selection.lines(self.every_line, self.everything.results)
 
     @property
     def rows(self) -> list[ResultRow]:
@@ -63,12 +71,13 @@ class View:
         return [row for line in self.lines for row in members[line.line]]
 
     def tables(self) -> list[TextTable]:
-        """The table, and the sections that belong to it or were asked for."""
+        """The table, the sections that belong to it or were asked for, and published figures beside ours."""
         return list(self._tables())
 
     def _tables(self) -> Iterator[TextTable]:
         layout = ComparisonTable(self.everything, self.every_line, self.lines, self.rankings, wide=self.wide)
-        yield layout.main()
+        main = layout.main()
+        yield replace(main, notes=(*main.notes, *self._sorted_apart()))
         if self.everything.columns:
             yield layout.at_equal_budgets()
         if "evolution" in self.sections:
@@ -78,6 +87,15 @@ class View:
             yield rate_table(points, self.everything.results.columns, wide=self.wide)
         if "differences" in self.sections:
             yield difference_table(self.rankings, self.lines, layout.label, wide=self.wide)
+        yield from (published_table(figures, self.lines) for figures in self.figures)
+        yield from self.sizes
+
+    def _sorted_apart(self) -> Iterator[str]:
+        """What keeps lines apart in the order that was asked for."""
+        column = self.selection.sort
+        apart = pools(self.everything.results, column)
+        if apart.count > 1:
+            yield f"sorted by {column} among lines of the same {' and '.join(apart.split_by)}, which differ here"
 
     @property
     def _shown(self) -> set[str]:
@@ -85,12 +103,21 @@ class View:
 
 
 def make_view(
-    results: Results, *, filters: Sequence[str] = (), sort: str = "", wide: bool = False, sections: Sequence[str] = ()
+    collected: Collected | Results,
+    *,
+    filters: Sequence[str] = (),
+    sort: str = "",
+    wide: bool = False,
+    sections: Sequence[str] = (),
 ) -> View:
-    """Prepare results for being shown.
+    """Prepare results for being shown, with the published tables beside them if they were collected.
 
     Raises:
         ProblemsError: Everything that is wrong with the filters and the column to sort by.
     """
+    if isinstance(collected, Results):
+        collected = Collected(collected)
+    results = collected.results
     selection = parse_selection(filters, sort, with_budgets(results).results)
-    return View(with_budgets(selection.rows(results)), selection, wide, tuple(sections))
+    budgets = with_budgets(selection.rows(results))
+    return View(budgets, selection, wide, tuple(sections), collected.figures, collected.sizes)

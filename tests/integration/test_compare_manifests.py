@@ -122,18 +122,49 @@ def test_a_cell_of_two_manifests_is_one_row_with_the_metrics_of_both(compare: Co
 
 @pytest.mark.slow
 def test_rows_are_sorted_filtered_and_refused_from_the_command_line(compare: Compare) -> None:
-    sorted_rows = json.loads(compare("large", "small", layout="json", more=["--sort", "nll:desc"]))
-    means: dict[str, list[float]] = {}
-    for row in sorted_rows:
-        if row["kind"] == "cell":
-            means.setdefault(row["manifest"], []).append(row["metrics"]["nll"])
-    assert [statistics.fmean(values) for values in means.values()] == sorted(
-        map(statistics.fmean, means.values()), reverse=True
-    )
+    means = [statistics.fmean(row["metrics"]["nll"] for row in _rows(compare, name)) for name in ("large", "small")]
+    assert means[0] != means[1]
+    for direction in ("asc", "desc"):
+        sorted_rows = json.loads(compare("large", "small", layout="json", more=["--sort", f"nll:{direction}"]))
+        manifests = dict.fromkeys(row["manifest"] for row in sorted_rows if row["kind"] == "cell")
+        assert list(manifests) == ["large", "small"], "their codes are not the same: no order has both"
+    by_name = json.loads(compare("large", "small", layout="json", more=["--sort", "manifest:desc"]))
+    assert list(dict.fromkeys(row["manifest"] for row in by_name if row["kind"] == "cell")) == ["small", "large"]
     filtered = json.loads(compare("large", "small", layout="json", more=["--filter", "manifest=small,kind=cell"]))
     assert [row["manifest"] for row in filtered] == ["small"]
     error = compare("large", layout="table", more=["--filter", "prio=gpt", "--sort", "nl"], status=2)
     assert "did you mean prior" in error and "did you mean nll" in error and "Traceback" not in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["json", "csv"])
+def test_tables_of_their_own_are_refused_where_rows_are_printed(compare: Compare, layout: str) -> None:
+    options = ["--differences", "--evolution", "--rate-distortion", "--wide"]
+    error = compare("large", layout=layout, more=options, status=2)
+    assert all(f"{option}: says nothing to --format {layout}" in error for option in options), error
+    assert "leave it out" in error and "table, markdown or latex" in error and "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_published_figures_of_several_manifests_are_told_once(compare: Compare, manifests: Path) -> None:
+    figures = manifests.parent / "figures.toml"
+    row = '[[row]]\nlabel = "theirs"\nvalues = { raster = 4.767, z-curve = 4.81 }\n'
+    figures.write_text(f'schema = 1\ntitle = "Orders"\nsource = "s"\nmetric = "nll"\naxis = "ordering"\n{row}')
+    sizes = manifests.parent / "sizes.toml"
+    row = '[[row]]\nlabel = "tiny GPT"\nprior = "gpt"\nparameters = 1000\n'
+    sizes.write_text(f'schema = 1\ntable = "parameters"\ntitle = "Sizes"\nsource = "s"\n{row}')
+    beside = [f"../{path.name}" for path in (figures, sizes)]
+    for name in ("large", "small"):
+        text = (manifests / f"{name}.toml").read_text().replace("schema = 1\n", f"schema = 1\ncompare_with = {beside}\n")
+        (manifests / f"{name}-beside.toml").write_text(text)
+    for layout in ("table", "markdown", "latex"):
+        printed = compare("large-beside", "small-beside", layout=layout)
+        assert printed.count("published: theirs") == 1, layout
+        # The same names are in both manifests, and ours are told apart by them.
+        assert "ours: large: blobs" in printed and "ours: small: blobs" in printed
+        assert printed.count("tiny GPT") >= 1
+        few = compare("large-beside", "small-beside", layout=layout, more=["--filter", "manifest=small"])
+        assert few.count("ours: blobs") == 1 and "ours: large" not in few
 
 
 @pytest.mark.slow

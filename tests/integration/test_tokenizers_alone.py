@@ -108,14 +108,13 @@ def test_tokenizers_are_the_rows_and_nothing_is_trained_or_sampled_for_priors(
     ]
     for row in tokenizers:
         assert {row[kind] for kind in ("prior", "ordering", "conditioner", "sampler")} == {""} and row["seed"] is None
-        assert {"fd-st-vgg (N=32)", "rfd-st-vgg (N=32)", "PSNR", "codebook use"} <= set(row["metrics"]) and row[
-            "status"
-        ] == "done"
+        distances = {"fd-st-vgg (N=32, reference=96)", "rfd-st-vgg (N=32, reference=32)"}
+        assert distances | {"PSNR", "codebook use"} <= set(row["metrics"]) and row["status"] == "done"
         assert row["cost"]["tokenizer_training_seconds"] > 0 and row["machine"]["training"]["device"].startswith("cpu")
         # All of the validation split, not the number of samples that cells have by default.
         assert row["evaluation"]["samples"] == 32
     assert tokenizers[1]["metrics"]["PSNR"] != tokenizers[2]["metrics"]["PSNR"]
-    assert real["kind"] == "real" and set(real["metrics"]) == {"fd-st-vgg (N=32)"}
+    assert real["kind"] == "real" and set(real["metrics"]) == {"fd-st-vgg (N=32, reference=96)"}
 
     plan = _plan(tamingplat_here, manifest, "--store", store)
     assert all(stage["cached"] for stage in plan["stages"])
@@ -149,8 +148,10 @@ def test_every_format_shows_them(finished: tuple[Path, Path, str], tamingplat_he
     tokenizers = _rows(tamingplat_here, manifest, "--store", store)[:3]
     markdown = tamingplat_here("compare", manifest, "--store", store, "--format", "markdown").stdout
     heading, _, *lines = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line.startswith("|")]
-    assert heading[:3] == ["tokenizer", "tokenizer seed", "fd-st-vgg (N=32) ↓"] and heading[-3:] == ["params", "train", "FLOPs"]
-    assert [line[0] for line in lines] == ["colours", "vq", "vq", "(real)"]
+    assert heading[:3] == ["tokenizer", "tokenizer seed", "fd-st-vgg (N=32, reference=96) ↓"]
+    assert heading[-3:] == ["params", "train", "FLOPs"]
+    assert [line[0] for line in lines[:4]] == ["colours", "vq", "vq", "(real)"]
+    assert "ours: blobs, tokenizer seed 0" in [line[0] for line in lines[4:]], "beside the published table"
     latex = tamingplat_here("compare", manifest, "--store", store, "--format", "latex", "--wide").stdout
     assert latex.startswith("\\begin{tabular}{ll") and "prior" not in latex
     table = csv.DictReader(io.StringIO(tamingplat_here("compare", manifest, "--store", store, "--format", "csv").stdout))

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,22 +29,24 @@ from tamingplat.report.page import Page, render_page
 from tamingplat.report.page.codebooks import CodebookUse, codebook_chart, read_codebooks
 from tamingplat.report.page.curves import MOST_POINTS, curve_panels
 from tamingplat.report.page.details import Settings, make_details
-from tamingplat.report.page.figures import PublishedFigures
-from tamingplat.report.page.gallery import Gallery, LineSamples, NamedSheet, Reconstructions
-from tamingplat.report.page.lines import cost_table, make_table
+from tamingplat.report.page.figures import PublishedFigures, published_figures
+from tamingplat.report.page.gallery import Gallery, LineSamples, NamedSheet, Reconstructions, make_gallery
+from tamingplat.report.page.lines import make_table
 from tamingplat.report.page.model import DrawnOrdering, ManifestFacts
 from tamingplat.report.page.orders import draw_order
-from tamingplat.report.page.pictures import BUDGET, LARGEST_SIDE, allowance, make_sheet
+from tamingplat.report.page.pictures import BUDGET, LARGEST_SIDE, MOST_IMAGES, layout, make_sheet
 from tamingplat.report.page.plot import BOTTOM, LEFT, RIGHT, TOP, Series, draw, make_axis, spread
 from tamingplat.report.page.provenance import Environment, MadeStage, Provenance, stage_keys
 from tamingplat.report.page.rates import rate_charts
 from tamingplat.report.page.remarks import unfinished
 from tamingplat.report.page.render import embedded
 from tamingplat.report.page.verdicts import ranking_tables
-from tamingplat.report.ranking import Comparison, Ranking
+from tamingplat.report.published import CAUTION, PublishedTable
+from tamingplat.report.ranking import Comparison, Ranking, rankings
 from tamingplat.report.rate_distortion import RatePoint
+from tamingplat.report.references import load_published
 from tamingplat.report.summary import Value
-from tamingplat.stages import Column, ResultRow, Results
+from tamingplat.stages import Column, ResultRow, Results, Tuning
 from tamingplat.stages.encode import EncodeDataset
 
 HOSTILE = "</script></style><script>alert(1)</script><img src=http://x/ onerror=alert(2)>\"'`${1}&<!--"
@@ -106,7 +108,7 @@ RANKING = Ranking(
 )
 
 
-def _page() -> Page:
+def _page(made_up_page: ModuleType) -> Page:
     table = make_table(with_budgets(RESULTS), [RANKING])
     images = np.zeros((4, 3, 8, 8), dtype=np.uint8)
     sheet = NamedSheet("sheet-1", HOSTILE, f"4 samples of {HOSTILE}", make_sheet(images))
@@ -116,24 +118,19 @@ def _page() -> Page:
     part = Settings("settings-1", "prior", HOSTILE, HOSTILE, json.dumps({HOSTILE: HOSTILE}))
     parts = {("made-up", "prior", "gpt"): (part,)}
     stages: Any = {"raster 0": SimpleNamespace(inputs=())}
-    details = make_details(table, RESULTS.columns, stages, provenance, parts, {table.lines[0].anchor: [sheet]})
-    names, distortions = {"tokenizer": HOSTILE}, {"PSNR": Value(14.0, None, 1)}
+    distortions = {"PSNR": Value(14.0, None, 1)}
     points = [
-        RatePoint(line.group, line.label, names, 0, Value(80.0 + at, 1.0, 2), True, distortions, {})
+        RatePoint(line.group, line.label, (HOSTILE,), HOSTILE, {}, Value(80.0 + at, 1.0, 2), True, distortions, {})
         for at, line in enumerate(table.lines[:2])
     ]
     theirs, ours = (((HOSTILE, number),) for number in ("1", "2"))
-    figures = PublishedFigures(HOSTILE, HOSTILE, "javascript:alert(1)", "caution", (HOSTILE,), theirs, ours, HOSTILE)
+    figures = PublishedFigures(HOSTILE, HOSTILE, "javascript:alert(1)", CAUTION, (HOSTILE,), theirs, ours, HOSTILE)
     chart = codebook_chart("codebooks-1", [CodebookUse(HOSTILE, np.array([5, 3, 0]), 4)], "validation")
     assert chart is not None
-    return Page(
+    return replace(
+        made_up_page.page_of(RESULTS, [RANKING], stages, provenance, parts, {table.lines[0].anchor: [sheet]}),
         title=HOSTILE,
-        made="today",
-        counts=(("done", 3), ("refused", 1), ("failed", 1)),
         manifests=(ManifestFacts(HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),), HOSTILE),),
-        table=table,
-        rankings=tuple(ranking_tables([RANKING], table.all)),
-        curves=tuple(curve_panels(learning_curves(RESULTS), table.lines)),
         rates=tuple(rate_charts(points, RESULTS.columns)),
         orderings=(DrawnOrdering(HOSTILE, HOSTILE, True, tuple(order)),),
         gallery=Gallery(
@@ -143,14 +140,9 @@ def _page() -> Page:
             (HOSTILE,),
         ),
         codebooks=(chart,),
-        cost=cost_table(table),
         figures=(figures,),
-        sizes=(),
-        unfinished=tuple(unfinished(table.all)),
         remarks=(HOSTILE,),
-        details=tuple(details),
         settings=(part,),
-        provenance=provenance,
     )
 
 
@@ -171,8 +163,8 @@ class _Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html() -> str:
-    return render_page(_page())
+def html(made_up_page: ModuleType) -> str:
+    return render_page(_page(made_up_page))
 
 
 def test_nothing_that_a_user_named_becomes_markup(html: str) -> None:
@@ -242,6 +234,94 @@ def test_lines_bear_what_they_are_sorted_by_and_where_they_stand() -> None:
     # The address of a line stays when other lines come and go.
     fewer = make_table(with_budgets(replace(RESULTS, rows=RESULTS.rows[2:])), [])
     assert fewer.lines[0].anchor == table.lines[1].anchor
+
+
+def test_a_line_is_headed_by_what_tells_it_from_the_others() -> None:
+    table = make_table(with_budgets(RESULTS), [RANKING])
+    assert [line.cells[0].text for line in table.lines] == ["raster", "z-curve", HOSTILE, "subsample"]
+    assert [line.cells[0].text for line in table.references] == ["(real)"]
+    assert table.shared == "emoji · vqgan · gpt · ancestral"
+    both = replace(RESULTS, rows=(*RESULTS.rows[:4], *(replace(row, prior="snail", group="snail") for row in RESULTS.rows[:2])))
+    headed = [line.cells[0].text for line in make_table(with_budgets(both), []).lines]
+    assert headed == ["gpt · raster", "gpt · z-curve", "snail · raster"]
+    alone = replace(RESULTS, rows=RESULTS.rows[:2])
+    assert [line.cells[0].text for line in make_table(with_budgets(alone), []).lines] == ["vqgan · gpt"]
+
+
+def test_every_number_is_sorted_among_those_that_it_may_be_compared_with() -> None:
+    other = [
+        replace(row, tokenizer="vq", group=f"vq {row.ordering}", artifacts={"tokenizer": "v" * 64}) for row in RESULTS.rows[:4]
+    ]
+    marked = [replace(row, group="marked", trained_on=("nll", FD.name)) for row in RESULTS.rows[:1]]
+    results = replace(RESULTS, rows=(*RESULTS.rows[:4], *marked, *other))
+    ranked = rankings(results)
+    table = make_table(with_budgets(results), ranked)
+    for name in ("nll", FD.name):
+        at = [heading.label for heading in table.headings].index(name)
+        assert [line.cells[at].pool for line in table.lines] == [1, 1, 3, 2, 2], name
+        heading = table.headings[at]
+        assert heading.pools == 3 and heading.split_by[0] == "tokenizer" and "relative" in heading.split_by[-1]
+    assert not any(ranking.column.name == FD.name for ranking in ranked), "it has no ranking, and is not sorted freely"
+
+
+def test_settings_tried_are_told_as_they_are_known() -> None:
+    tuned = [Tuning(4, 1), Tuning(None, 2), None]
+    rows = tuple(
+        replace(_row(f"order-{at}", 0, 3.0), tuning={} if tuning is None else {"prior": tuning})
+        for at, tuning in enumerate(tuned)
+    )
+    table = make_table(with_budgets(replace(RESULTS, rows=rows)), [])
+    at = [heading.label for heading in table.headings].index("settings tried")
+    assert [(line.cells[at].text, line.cells[at].sort) for line in table.lines] == [
+        ("4", 4.0),
+        ("≥ 2", 2.0),
+        ("not stated", None),
+    ]
+    provenance = Provenance((), {})
+    details = make_details(table, (), {}, provenance, {}, {})
+    assert [dict(detail.facts).get("settings of the prior") for detail in details] == ["4 tried", "≥ 2 tried", None]
+
+
+def test_details_say_what_every_seed_ran_on_and_was_made_with() -> None:
+    def on(seed: int, host: str) -> ResultRow:
+        row = _row("raster", seed, 3.0)
+        return replace(row, machine={"training": {**row.machine["training"], "host": host}})
+
+    environments = tuple(
+        Environment(at, f"commit {at}", "3.11", "linux", (("torch", "2.5"), ("numpy", "2"))) for at in (1, 2, 3)
+    )
+    made = {f"raster {seed}": MadeStage("k", "k", "train_prior", "p", "now", "vm", seed + 1, "run") for seed in range(2)}
+    stages: Any = {key: SimpleNamespace(inputs=()) for key in made}
+    table = make_table(with_budgets(replace(RESULTS, rows=(on(0, "one"), on(1, "two")))), [])
+    (detail,) = make_details(table, (), stages, Provenance(environments, made), {}, {})
+    assert dict(detail.facts)["training ran on"] == "one, cpu, 1 thread (seed 0); two, cpu, 1 thread (seed 1)"
+    assert [one.commit for one in detail.environments] == ["commit 1", "commit 2"]
+    assert environments[0].headlines == (("torch", "2.5"),)
+    same = make_table(with_budgets(replace(RESULTS, rows=(on(0, "one"), on(1, "one")))), [])
+    (detail,) = make_details(same, (), stages, Provenance(environments, made), {}, {})
+    assert dict(detail.facts)["training ran on"] == "one, cpu, 1 thread"
+
+
+def test_panels_of_two_manifests_with_the_same_names_are_told_apart() -> None:
+    other = [replace(row, manifest="other", group="other", artifacts={"tokenizer": "v" * 64}) for row in RESULTS.rows[:1]]
+    results = replace(RESULTS, rows=(*RESULTS.rows[:1], *other))
+    panels = curve_panels(learning_curves(results), make_table(with_budgets(results), []).lines)
+    assert [panel.equal.title.split(" at equal budgets, ")[1] for panel in panels] == [
+        "made-up: emoji, codes of vqgan",
+        "other: emoji, codes of vqgan",
+    ]
+
+
+def test_published_figures_are_marked_as_of_other_data(html: str) -> None:
+    table = load_published(Path(__file__).parents[2] / "experiments" / "references" / "taming-fig30.toml")
+    assert isinstance(table, PublishedTable)
+    figures = published_figures(table, [line.summary for line in make_table(with_budgets(RESULTS), []).lines])
+    assert figures.caution == CAUTION and "Not the same data" in CAUTION
+    assert f'<p class="caution"><b>{CAUTION}</b></p>' in html
+
+
+def test_what_made_a_stage_is_told(html: str) -> None:
+    assert html.count('<td class="command"><code>') >= 2 and "<code></code>" not in html
 
 
 def test_what_is_not_done_is_listed_with_its_reason() -> None:
@@ -324,16 +404,71 @@ def test_a_sheet_has_every_pixel_of_small_images(channels: int) -> None:
 
 
 def test_large_images_are_shown_smaller() -> None:
-    sheet = make_sheet(np.zeros((1, 3, 200, 100), dtype=np.uint8))
-    assert (sheet.height, sheet.width, sheet.pixelated) == (LARGEST_SIDE, LARGEST_SIDE // 2, False)
+    sheet = make_sheet(np.zeros((1, 3, 800, 400), dtype=np.uint8))
+    assert (sheet.height, sheet.width, sheet.pixelated, sheet.large) == (LARGEST_SIDE, LARGEST_SIDE // 2, False, True)
+    four_in_a_line = make_sheet(np.zeros((8, 3, 128, 128), dtype=np.uint8))
+    assert (four_in_a_line.height, four_in_a_line.width) == (2 * 129 - 1, 4 * 129 - 1)
 
 
-@pytest.mark.parametrize(("sheets", "side"), [(1, 8), (40, 64), (300, 32), (5000, 256)])
-def test_sheets_of_noise_keep_within_the_pages_budget(sheets: int, side: int) -> None:
-    allowed = allowance(sheets, (side, side))
-    noise = np.random.default_rng(0).integers(0, 256, (allowed.images, 3, min(side, 64), min(side, 64)), dtype=np.uint8)
-    assert allowed.sheets * len(make_sheet(noise).address) <= BUDGET * 1.02
-    assert (allowed.sheets < sheets) == ("first" in allowed.note) and (side > 64) == ("shown at" in allowed.note)
+@pytest.mark.parametrize(
+    ("sheets", "side", "shown"),
+    [(1, 8, 8), (40, 64, 64), (2, 256, 256), (6, 256, 128), (60, 256, 64), (300, 32, 32), (700, 256, 32)],
+)
+def test_sheets_are_as_large_as_the_pages_budget_allows_even_for_noise(sheets: int, side: int, shown: int) -> None:
+    chosen = layout(sheets, (side, side), BUDGET)
+    assert chosen.shown((side, side)) == (shown, shown)
+    noise = np.random.default_rng(0).integers(0, 256, (chosen.images, 3, side, side), dtype=np.uint8)
+    sheet = make_sheet(noise, chosen.side)
+    assert sheet.count == chosen.images and sheets * len(sheet.address) <= BUDGET * 1.02
+    assert layout(1, (side, side), BUDGET, like=chosen) == chosen, "not larger than others of the page"
+
+
+class _Stored:
+    """A store of samples: noise of a seed of its own under every key."""
+
+    def __init__(self, folder: Path, side: int) -> None:
+        self.folder, self.side = folder, side
+
+    def find(self, kind: str, key: str) -> Any:
+        def path(name: str) -> Path:
+            file = self.folder / f"{key}.npy"
+            generator = np.random.default_rng(int(key.split("-")[-1]))
+            np.save(file, generator.integers(0, 256, (MOST_IMAGES, 3, self.side, self.side), dtype=np.uint8))
+            return file
+
+        return SimpleNamespace(path=path)
+
+
+def _gallery(lines: int, seeds: int, side: int, folder: Path) -> Gallery:
+    rows = tuple(
+        replace(row, artifacts={**row.artifacts, "samples": f"samples-{seeds * index + seed}"})
+        for index in range(lines)
+        for seed in range(seeds)
+        for row in [_row(f"order-{index}", seed, 3.0)]
+    )
+    table = make_table(with_budgets(replace(RESULTS, rows=rows)), [])
+    store: Any = _Stored(folder, side)
+    return make_gallery([], store, table.lines)
+
+
+def test_every_line_has_a_picture_before_any_has_a_second(tmp_path: Path) -> None:
+    gallery = _gallery(lines=24, seeds=12, side=64, folder=tmp_path)
+    shown = [[one.sheet is not None for one in line.sheets] for line in gallery.samples]
+    assert len(shown) == 24 and all(seeds[0] for seeds in shown)
+    numbers = [sum(seeds) for seeds in shown]
+    assert max(numbers) - min(numbers) <= 1 < max(numbers) < 12, "no line has many where another has few"
+    every = [one.sheet for line in gallery.samples for one in line.sheets if one.sheet is not None]
+    assert BUDGET * 0.95 < sum(len(sheet.address) for sheet in every) <= BUDGET
+    assert gallery.notes == (f"{24 * 12 - len(every)} of {24 * 12} sheets are left out, to keep the page small",)
+
+
+def test_large_samples_are_shown_larger_where_there_is_room(tmp_path: Path) -> None:
+    gallery = _gallery(lines=3, seeds=1, side=256, folder=tmp_path)
+    sheets = [line.sheets[0].sheet for line in gallery.samples]
+    assert [(sheet.width, sheet.count) for sheet in sheets if sheet is not None] == [(4 * 257 - 1, 8)] * 3
+    assert gallery.notes == ()
+    gallery = _gallery(lines=7, seeds=1, side=256, folder=tmp_path)
+    assert gallery.notes == ("images of 256×256 pixels are shown at 128×128",)
 
 
 def test_an_order_is_drawn_as_it_is_visited() -> None:
@@ -404,6 +539,17 @@ def test_a_ranking_shows_differences_with_their_intervals() -> None:
     assert picture.low < picture.none == best.picture.at < picture.at < picture.high
 
 
+def test_rankings_of_namesakes_are_told_apart() -> None:
+    held = [{"tokenizer": f"vq (seed 0) #{letter * 8}"} for letter in "ab"]
+    two = [replace(RANKING, held=one, split_by=("tokenizer",)) for one in held]
+    lines = make_table(with_budgets(RESULTS), [RANKING]).all
+    assert [table.apart for table in ranking_tables(two, lines)] == [
+        "tokenizer vq (seed 0) #aaaaaaaa",
+        "tokenizer vq (seed 0) #bbbbbbbb",
+    ]
+    assert [table.apart for table in ranking_tables(two[:1], lines)] == ["tokenizer vq (seed 0)"]
+
+
 def test_the_same_training_under_two_seeds_counts_once_in_a_mean() -> None:
     rows = (_row("raster", 0, 3.0), _row("raster", 1, 3.0), _row("raster", 2, 3.6))
     results = replace(RESULTS, rows=rows)
@@ -462,7 +608,9 @@ def test_namesakes_of_several_manifests_are_all_there(write_manifest: Any, tamin
     text = (tmp_path / "page.html").read_text()
     drawn = re.findall(r"<figcaption><b>(.*?)</b>", text)
     assert drawn == ["mine (z-curve)", "raster", "mine (spiral-in)"]
-    listed = re.findall(r'<article id="(.*?)" class="settings"><h4>(\w+) <b>(.*?)</b> <span class="quiet">(.*?)</span>', text)
+    listed = re.findall(
+        r'<article id="(.*?)" class="settings" tabindex="-1"><h4>(\w+) <b>(.*?)</b> <span class="quiet">(.*?)</span>', text
+    )
     named = [(name, component) for _, kind, name, component in listed if kind == "ordering"]
     assert sorted(named) == [
         ("mine (spiral-in)", "ordering:spiral-in"),

@@ -18,7 +18,7 @@ from scipy import stats
 
 from tamingplat.report.lines import joined
 from tamingplat.report.ranking import Comparison, Ranking, rankings
-from tamingplat.report.summary import summarise
+from tamingplat.report.summary import summarise, value_of
 from tamingplat.stages import Column, Instrument, ResultRow, Results
 
 NLL = Column("nll", "nats/token", "lower", "Likelihood.", True)
@@ -174,17 +174,31 @@ def _with_images(row: ResultRow) -> ResultRow:
 
 
 def test_a_planted_duplicate_seed_does_not_shrink_an_error_bar() -> None:
-    honest = [_with_images(row) for row in (*_seeds("a", A[:5]), *_seeds("b", B[:5]))]
+    honest = [
+        replace(_with_images(row), weights={"tokenizer": "of all", "prior": f"of {row.prior} {row.seed}"})
+        for row in (*_seeds("a", A[:5]), *_seeds("b", B[:5]))
+    ]
     expected = _of(_one(_results(honest)), "b")
     spread = next(row for row in summarise(_results(honest)) if row.names["prior"] == "b").metrics["nll"]
     original = honest[-1]
     plants = (
         # One prior artifact, and its one measurement, listed again under another seed.
-        replace(original, seed=5),
+        replace(original, seed=5, weights={}),
         # An imported prior: one artifact, measured anew for every seed.
-        replace(original, seed=5, sources={NLL.name: "another key"}),
-        # An artifact that was copied under another key: what it says of every image is the same to the last bit.
-        replace(original, seed=5, sources={NLL.name: "another"}, artifacts={"tokenizer": "T" * 64, "prior": "another"}),
+        replace(original, seed=5, sources={NLL.name: "another key"}, weights={}),
+        # One that was written anew under another key: what it says of every image is the same to the last bit.
+        replace(
+            original, seed=5, sources={NLL.name: "another"}, artifacts={"tokenizer": "T" * 64, "prior": "another"}, weights={}
+        ),
+        # One that was copied under another key, and measured on a machine that rounds otherwise: the file has the same content.
+        replace(
+            original,
+            seed=5,
+            sources={NLL.name: "another"},
+            artifacts={"tokenizer": "T" * 64, "prior": "another"},
+            weights={"tokenizer": "of all", "prior": "of b 4"},
+            per_image={name: values * (1 + 1e-9) for name, values in original.per_image.items()},
+        ),
     )
     for plant in plants:
         for best_too in (False, True):
@@ -292,6 +306,24 @@ def test_tokenizers_are_compared_over_their_own_seeds_on_their_own_rows() -> Non
     assert {verdict for group, verdict in verdicts.items() if "vqvae" in group} == {"best"}
     worse = [one for one in ranking.comparisons if "vqgan" in one.group]
     assert {one.verdict for one in worse} == {"worse"} and {one.seeds for one in worse} == {6}
+
+
+def test_a_tokenizer_that_was_copied_is_no_further_seed() -> None:
+    def line(name: str, values: Sequence[float], copied: int = 0) -> list[ResultRow]:
+        rows = [
+            replace(_reconstruction(name, seed, 20 + value), weights={"tokenizer": f"weights of {name} {seed}"})
+            for seed, value in enumerate(values)
+        ]
+        return rows + [
+            replace(_reconstruction(name, len(rows) + copy, 20 + values[-1]), weights=rows[-1].weights)
+            for copy in range(copied)
+        ]
+
+    honest, planted = line("vqgan", B[:3]), line("vqgan", B[:3], copied=3)
+    assert len(planted) == 6 and value_of(planted, PSNR.name) == value_of(honest, PSNR.name)
+    for rows in (honest, planted):
+        compared = {one.verdict: one for one in _one(_results([*rows, *line("vqvae", A)], PSNR)).comparisons}
+        assert set(compared) == {"best", "undecided"} and compared["undecided"].seeds == 3
 
 
 @given(st.lists(st.frozensets(st.integers(0, 6), max_size=3), max_size=8))

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tamingplat.interfaces import ProblemsError
 from tamingplat.report import (
+    Collected,
     PublishedTable,
     Strip,
     TextTable,
@@ -34,7 +35,7 @@ from tamingplat.report import (
     to_markdown,
     to_rich,
 )
-from tamingplat.report.published import our_lines
+from tamingplat.report.published import CAUTION, our_lines
 from tamingplat.stages import Column, ResultRow, Results
 
 REFERENCES = Path(__file__).parents[2] / "experiments" / "references"
@@ -133,7 +134,7 @@ def test_json_and_csv_have_a_row_for_every_seed() -> None:
     assert [row["seed"] for row in rows] == [0, 1, 0]
     for name in ("dataset", "tokenizer", "prior", "ordering", "conditioner", "sampler", "status", "reason", "metrics", "cost"):
         assert name in rows[0]
-    lines = list(csv.DictReader(io.StringIO(to_csv(view.everything, view.rows))))
+    lines = list(csv.DictReader(io.StringIO(to_csv(view.everything, view.rankings, view.rows))))
     assert [float(line["nll"]) for line in lines] == [3.0, 4.0, 5.0]
     assert lines[0]["prior_parameters"] == "1500000.0"
 
@@ -202,15 +203,36 @@ def test_every_shipped_table_of_published_figures_loads(path: Path) -> None:
 
 def test_published_figures_stand_above_ours_in_their_columns() -> None:
     published = load_published(REFERENCES / "taming-fig30.toml")
+    assert isinstance(published, PublishedTable)
     results = _results(_row("gpt", "raster", 0, 3.0), _row("gpt", "z-curve", 0, 3.25), _row("gpt", "made-up", 0, 9.0))
-    console = Console(width=160, file=io.StringIO(), color_system=None)
-    console.print(published_table(published, results))
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    published_line = next(line for line in text.splitlines() if "published" in line)
-    our_line = next(line for line in text.splitlines() if "ours" in line and "3.250" in line)
-    assert "4.767" in published_line and published_line.index("4.81 ") < our_line.index("3.250") + 6
-    assert "9.0" not in text and "Not the same data" in text
+    table = published_table(published, summarise(results))
+    (theirs, ours) = table.lines
+    at = table.headings.index("z-curve")
+    assert theirs[0].startswith("published: ") and "4.767" in theirs and theirs[at] == "4.81"
+    assert ours[0].startswith("ours: ") and ours[at] == "3.250"
+    assert "9.0" not in str(table) and CAUTION in table.notes
+
+
+def test_published_figures_are_in_every_layout_and_beside_the_lines_that_are_shown() -> None:
+    published = load_published(REFERENCES / "taming-fig30.toml")
+    assert isinstance(published, PublishedTable)
+    rows = [_row(prior, "raster", 0, nll) for prior, nll in (("gpt", 3.25), ("pixelsnail", 4.5))]
+    sizes = TextTable("Published sizes", ("published as", "here"), (("RIN", "gpt"),), 2)
+    collected = Collected(_results(*rows), (published,), (sizes,))
+    tables = make_view(collected).tables()
+    assert [table.title for table in tables[1:]] == [published.heading, "Published sizes"]
+    for text in (to_markdown(tables), to_latex(tables)):
+        assert "4.767" in text and "ours: gpt" in text and "ours: pixelsnail" in text and CAUTION in text and "RIN" in text
+    few = to_markdown(make_view(collected, filters=["prior=gpt"]).tables())
+    assert "ours: " in few and "3.250" in few and "4.500" not in few, "what is filtered out is not among ours"
+
+
+def test_our_lines_of_two_manifests_with_the_same_names_are_told_apart() -> None:
+    published = load_published(REFERENCES / "taming-fig30.toml")
+    assert isinstance(published, PublishedTable)
+    rows = [_row("gpt", "raster", 0, 3.0 + at, manifest=name, group=name) for at, name in enumerate(("one", "two"))]
+    assert [line.label for line in our_lines(published, summarise(_results(*rows)))] == ["one: emoji", "two: emoji"]
+    assert [line.label for line in our_lines(published, summarise(_results(rows[0])))] == ["emoji"]
 
 
 def test_a_variant_at_another_budget_has_our_figure_at_that_budget() -> None:

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tamingplat.engine import CurvePoint
 from tamingplat.interfaces import ProblemsError
 from tamingplat.report import TextTable, make_view, to_csv, to_json, to_latex, to_markdown, to_rich
+from tamingplat.report.page.rates import rate_charts
 from tamingplat.report.rate_distortion import rate_distortion
 from tamingplat.stages import Column, Instrument, ResultRow, Results, Tuning
 
@@ -50,7 +52,7 @@ def _cells(
         metrics = {"nll": value, "rate": 100 * value, "fid (N=100)": 20 * value, "PSNR": 21.5, "codebook use": 0.5}
         rows.append(
             ResultRow(
-                **fields,
+                **{**fields, **changes},
                 group=f"{prior} {tokenizer} {ordering}",
                 seed=seed,
                 metrics=metrics,
@@ -107,11 +109,86 @@ VARIANT = ("gpt-s[learning_rate=0.01,steps=5]", "raster")
 def test_lines_are_sorted_by_any_column_and_reference_rows_stay_last() -> None:
     ascending = [("gpt", "raster"), ("gpt", "z-curve"), ("pixelsnail", "raster"), VARIANT]
     assert _shown(sort="nll") == [*ascending, *REFERENCES]
-    assert _shown(sort="nll:desc") == [*reversed(ascending), *REFERENCES]
+    assert _shown(sort="nll:desc") == [*reversed(ascending[:3]), VARIANT, *REFERENCES], "each tokenizer apart"
     assert _shown(sort="fid") == [*ascending, *REFERENCES]
     assert [prior for prior, _ in _shown(sort="prior:desc")][:2] == ["pixelsnail", VARIANT[0]]
     without = replace(RESULTS, rows=tuple(replace(row, cost={}) if row.prior == "gpt" else row for row in ROWS))
     assert [prior for prior, _ in _shown(without, sort="prior_parameters:desc")][2:4] == ["gpt", "gpt"]
+
+
+def _of_two_tokenizers() -> Results:
+    """Likelihoods of two tokenizers that lie between each other."""
+    rows = (
+        *_cells("gpt", [3.05] * 2, "a"),
+        *_cells("snail", [3.25] * 2, "a"),
+        *_cells("gpt", [3.1] * 2, "b"),
+        *_cells("snail", [2.05] * 2, "b"),
+    )
+    return replace(RESULTS, rows=rows)
+
+
+@pytest.mark.parametrize("column", ["nll", "fid (N=100)"])
+def test_lines_of_two_tokenizers_are_never_sorted_among_each_other(column: str) -> None:
+    """Neither by what ranks them nor by what is shown and does not."""
+
+    def shown(sort: str) -> list[str]:
+        return [f"{line.names['tokenizer']}/{line.names['prior']}" for line in make_view(_of_two_tokenizers(), sort=sort).lines]
+
+    assert shown(column) == ["a/gpt", "a/snail", "b/snail", "b/gpt"]
+    assert shown(f"{column}:desc") == ["a/snail", "a/gpt", "b/gpt", "b/snail"]
+    notes = make_view(_of_two_tokenizers(), sort=column).tables()[0].notes
+    assert any(note.startswith(f"sorted by {column} among lines of the same tokenizer") for note in notes)
+    # A rate compares tokenizers, and so do names and costs.
+    assert shown("rate") == ["b/snail", "a/gpt", "b/gpt", "a/snail"]
+    assert shown("prior") == ["a/gpt", "b/gpt", "a/snail", "b/snail"]
+    assert not any(note.startswith("sorted by") for note in make_view(_of_two_tokenizers(), sort="rate").tables()[0].notes)
+
+
+def test_what_is_not_to_be_ranked_is_sorted_behind_what_is() -> None:
+    rows = (*_cells("gpt", [3.0]), *_cells("snail", [2.0], trained_on=("PSNR", "nll")), *_cells("other", [2.5]))
+    results = replace(RESULTS, rows=rows)
+    assert [prior for prior, _ in _shown(results, sort="nll")] == ["other", "gpt", "snail"]
+    assert [prior for prior, _ in _shown(results, sort="fid")] == ["snail", "other", "gpt"]
+
+
+def test_every_heading_that_is_printed_sorts_and_filters() -> None:
+    tuned = tuple(
+        replace(
+            row,
+            cost={
+                "prior_parameters": 1e6 if row.prior == "gpt" else 2e6,
+                "prior_training_seconds": 60.0,
+                "prior_training_flops": 1e9,
+                "samples_per_second": 3.0,
+                "sampling_speed_up": 2.0,
+            },
+            tuning={"prior": Tuning(4, 3) if row.prior == "gpt" else Tuning(None, 2), "tokenizer": Tuning(9, 1)},
+            machine={"ema": 0.99 if row.prior == "gpt" else None},
+        )
+        if row.kind == "cell"
+        else row
+        for row in ROWS
+    )
+    more = replace(_cells("pixelsnail", [3.9])[0], tokenizer_seed=1, group="again", artifacts={"tokenizer": "again"})
+    results = replace(RESULTS, rows=(*tuned, more))
+    headings = make_view(results, wide=True).tables()[0].headings
+    assert {"params", "train", "FLOPs", "img/s", "speed-up", "seeds", "EMA", "prior settings tried", "nll ↓"} <= set(headings)
+    for heading in headings:
+        assert len(make_view(results, sort=heading).lines) == len(make_view(results).lines), heading
+    gpt, others = [("gpt", "raster"), ("gpt", "z-curve")], [("pixelsnail", "raster"), VARIANT, ("pixelsnail", "raster")]
+    for condition, expected in (
+        ("params<1.2e6", gpt),
+        ("EMA=yes", gpt),
+        ("prior settings tried=6", gpt),
+        ("tokenizer settings tried>9", []),
+        ("seeds<6", others[1:]),
+        ("tokenizer seed=1", others[2:]),
+        ("img/s>2,nll ↓<3.00005", gpt[:1]),
+    ):
+        assert [line for line in _shown(results, filters=[condition]) if line not in REFERENCES] == expected, condition
+    assert next(prior for prior, _ in _shown(results, sort="params:desc")) == "pixelsnail"
+    alone = replace(RESULTS, rows=(replace(_reference("reconstruction", "vq"), cost={"tokenizer_parameters": 5.0}),))
+    assert make_view(alone, sort="params").selection.sort == "tokenizer_parameters"
 
 
 @pytest.mark.parametrize(
@@ -204,9 +281,23 @@ def test_json_rows_have_the_documented_shape() -> None:
 
 def test_csv_has_a_line_for_every_row_that_is_shown() -> None:
     view = make_view(RESULTS, filters=["prior=pixelsnail,kind=cell"])
-    lines = list(csv.DictReader(io.StringIO(to_csv(view.everything, view.rows))))
+    lines = list(csv.DictReader(io.StringIO(to_csv(view.everything, view.rankings, view.rows))))
     assert [line["seed"] for line in lines] == ["0", "1", "2", "3", "4", "5"] and "per_image" not in lines[0]
     assert float(lines[0]["fid (N=100)"]) == pytest.approx(20 * (3.5 + 0.03))
+
+
+def test_csv_says_what_the_marks_of_the_table_say() -> None:
+    busy = {"host": "h", "device": "cpu", "threads": 1, "contended": True}
+    curve = tuple(CurvePoint("validation", step, step, float(step), step, {"total": 5.0}) for step in (10, 20))
+    rows = [replace(row, machine={"training": busy}, curve=curve) if row.prior else row for row in ROWS]
+    rows[0] = replace(rows[0], standard_errors={"fid (N=100)": 0.25})
+    view = make_view(replace(RESULTS, rows=tuple(rows)))
+    lines = list(csv.DictReader(io.StringIO(to_csv(view.everything, view.rankings, view.rows))))
+    verdicts = {(line["prior"], line["ordering"]): line["nll: verdict"] for line in lines if line["kind"] == "cell"}
+    assert list(verdicts.values()) == ["best", "tied", "worse", ""]
+    assert [line["fid (N=100): standard error"] for line in lines[:2]] == ["0.25", ""]
+    assert lines[0]["nll at equal time"] == "" and lines[0]["nll at equal time: reason"] == "contended"
+    assert "fid (N=100): verdict" not in lines[0] and "PSNR: standard error" not in lines[0]
 
 
 def test_latex_is_a_booktabs_table_in_which_nothing_is_left_to_escape() -> None:
@@ -268,7 +359,7 @@ def test_settings_tried_and_averaged_weights_are_in_the_row() -> None:
 
 def test_several_tokenizers_are_compared_by_rate_and_distortion() -> None:
     points = rate_distortion(RESULTS)
-    assert [point.names["tokenizer"] for point in points] == ["vq", "vq", "vq", "other"]
+    assert [point.tokenizer_label for point in points] == ["vq", "vq", "vq", "other"]
     first = points[0]
     assert first.rate.mean == pytest.approx(300) and first.rate.seeds == 6 and not first.bound
     assert {name: value.mean for name, value in first.distortions.items()} == {"PSNR": 21.5, "fid (N=100)": 2.0}
@@ -278,6 +369,65 @@ def test_several_tokenizers_are_compared_by_rate_and_distortion() -> None:
     one = replace(RESULTS, rows=tuple(row for row in ROWS if row.tokenizer != "other"))
     assert len(make_view(one).tables()) == 1
     assert len(make_view(one, sections=("rate-distortion",)).tables()) == 2
+
+
+def _namesakes(**changes: Any) -> Results:
+    """Two manifests that give the same names to different tokenizer artifacts."""
+    one = _cells("gpt", [3.0])
+    other = [
+        replace(row, manifest="another", group="another", artifacts={"tokenizer": "T2", "prior": "P2"}, **changes)
+        for row in _cells("gpt", [2.0])
+    ]
+    return replace(RESULTS, rows=(*one, *other))
+
+
+def test_tokenizers_of_one_name_in_two_manifests_are_two() -> None:
+    points = rate_distortion(_namesakes())
+    assert [point.label for point in points] == ["made-up / vq", "another / vq"]
+    assert [point.tokenizer_label for point in points] == ["made-up / vq", "another / vq"]
+    tables = make_view(_namesakes()).tables()
+    assert [table.title for table in tables][1:] == ["Rate and distortion"], "there are two tokenizers"
+    assert [line[0] for line in tables[1].lines] == ["another / vq", "made-up / vq"], "the lower rate first"
+    assert [chart.series[0].name for chart in rate_charts(points, COLUMNS)] == ["made-up / vq"] * 2
+    assert {len(chart.series) for chart in rate_charts(points, COLUMNS)} == {2}
+
+
+def test_tokenizer_seeds_are_series_of_their_own() -> None:
+    seeds = [replace(row, manifest="made-up", tokenizer_seed=1) for row in _namesakes().rows[1:]]
+    points = rate_distortion(replace(RESULTS, rows=(_namesakes().rows[0], *seeds)))
+    charts = rate_charts(points, COLUMNS)
+    assert [[one.name for one in chart.series] for chart in charts] == [["vq (seed 0)", "vq (seed 1)"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "titles"),
+    [
+        (
+            {"dataset": "faces", "settings": {"preprocessing": "F" * 64}},
+            [
+                "Rate and PSNR of reconstructions, preprocessing emoji",
+                "Rate and PSNR of reconstructions, preprocessing faces",
+                "Rate and fid (N=100) of samples, preprocessing emoji",
+                "Rate and fid (N=100) of samples, preprocessing faces",
+            ],
+        ),
+        (
+            {"evaluation": {"split": "validation", "reference": "train", "reference_hash": "S" * 64, "samples": 100}},
+            [
+                "Rate and PSNR of reconstructions",
+                "Rate and fid (N=100) of samples, reference train #RRRRRRRR",
+                "Rate and fid (N=100) of samples, reference train #SSSSSSSS",
+            ],
+        ),
+    ],
+)
+def test_points_that_cannot_be_compared_are_in_charts_of_their_own(changes: dict[str, Any], titles: list[str]) -> None:
+    points = rate_distortion(_namesakes(**changes))
+    assert [chart.title for chart in rate_charts(points, COLUMNS) if "codebook" not in chart.title] == titles
+    if "dataset" in changes:
+        table = next(table for table in make_view(_namesakes(**changes)).tables() if table.title == "Rate and distortion")
+        assert [line[1] for line in table.lines] == ["300", "200"], "the lower rate first among those of the same images alone"
+        assert any("not to be compared" in note for note in table.notes)
 
 
 def test_reconstructions_of_several_manifests_stand_beside_their_cells() -> None:
@@ -294,7 +444,7 @@ def test_reconstructions_of_several_manifests_stand_beside_their_cells() -> None
     own = tuple(replace(row, manifest="made-up") if row.kind == "reconstruction" else row for row in ROWS)
     columns = (*COLUMNS, *(Column(name, "", "lower", "Distance.", True) for name in ("kid (N=100)", "rkid (N=100)")))
     for rows in ((*own, *others), (*others, *own)):
-        first = next(point for point in rate_distortion(Results("both", rows, columns)) if point.names["tokenizer"] == "vq")
+        first = next(point for point in rate_distortion(Results("both", rows, columns)) if point.tokenizer_label == "vq")
         found = {name: value.mean for name, value in first.distortions.items()}
         # What its own manifest measured comes first; what was measured beside another reference is no number of these cells.
         assert found == {"PSNR": 21.5, "fid (N=100)": 2.0, "kid (N=100)": 7.0}

@@ -12,35 +12,32 @@ import tamingplat
 from tamingplat.interfaces import CodeSpace, derive_seed
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.report.budgets import with_budgets
+from tamingplat.report.collected import collect
 from tamingplat.report.learning_curves import learning_curves
 from tamingplat.report.page.codebooks import codebook_chart, read_codebooks
 from tamingplat.report.page.content import Chart
+from tamingplat.report.page.cost_table import cost_table
 from tamingplat.report.page.curves import curve_panels
 from tamingplat.report.page.details import all_settings, make_details
-from tamingplat.report.page.figures import published_figures, published_sizes
+from tamingplat.report.page.figures import published_figures
 from tamingplat.report.page.gallery import make_gallery
-from tamingplat.report.page.lines import cost_table, make_table
+from tamingplat.report.page.lines import make_table
 from tamingplat.report.page.model import DrawnOrdering, ManifestFacts, Page
 from tamingplat.report.page.orders import draw_order
 from tamingplat.report.page.provenance import read_provenance, settings_text
 from tamingplat.report.page.rates import rate_charts
 from tamingplat.report.page.remarks import remarks, unfinished
 from tamingplat.report.page.verdicts import ranking_tables
-from tamingplat.report.published import PublishedTable
 from tamingplat.report.ranking import rankings
 from tamingplat.report.rate_distortion import rate_distortion
-from tamingplat.report.references import load_published
-from tamingplat.report.speed_up import asks_for_speed_ups, with_speed_ups
-from tamingplat.stages import Plan, collect_results, join_results
+from tamingplat.stages import Plan
 from tamingplat.store import Store, content_key
 
 
 def collect_page(plans: Sequence[Plan], store: Store) -> Page:
     """The page of some manifests."""
-    results = join_results([collect_results(plan, store) for plan in plans])
-    published = [load_published(path) for path in dict.fromkeys(path for plan in plans for path in plan.manifest.compare_with)]
-    if asks_for_speed_ups(published):
-        results = with_speed_ups(results)
+    collected = collect(plans, store)
+    results = collected.results
     budgets = with_budgets(results)
     ranked = rankings(budgets.results)
     table = make_table(budgets, ranked)
@@ -48,7 +45,6 @@ def collect_page(plans: Sequence[Plan], store: Store) -> Page:
     provenance, settings = read_provenance(plans, store), all_settings(plans)
     sheets = {samples.anchor: samples.sheets for samples in gallery.samples}
     summaries = [line.summary for line in table.all]
-    sizes = [published_sizes(one, plans) for one in published if not isinstance(one, PublishedTable)]
     # A row that several manifests ask for has measurements of all of them, whose stages only some of the plans have.
     stages = {key: stage for plan in plans for key, stage in plan.stages.items()}
     details = make_details(table, budgets.results.columns, stages, provenance, settings, sheets)
@@ -65,8 +61,8 @@ def collect_page(plans: Sequence[Plan], store: Store) -> Page:
         gallery=gallery,
         codebooks=tuple(_codebooks(plans, store)),
         cost=cost_table(table),
-        figures=tuple(published_figures(one, summaries) for one in published if isinstance(one, PublishedTable)),
-        sizes=tuple(one for one in sizes if one is not None),
+        figures=tuple(published_figures(one, summaries) for one in collected.figures),
+        sizes=collected.sizes,
         unfinished=tuple(unfinished(table.all)),
         remarks=tuple(remarks(plans)),
         details=tuple(details),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +53,3 @@ class Chart:
             if one.style not in entries or not one.faint:
                 entries[one.style] = (line, one.legend or one.name)
         return list(entries.values())
-
-
-def styles(names: Sequence[str]) -> dict[str, int]:
-    """A number for every name, the same in all charts of a page."""
-    return {name: index for index, name in enumerate(dict.fromkeys(names))}

@@ -60,7 +60,11 @@ def curve_panels(curves: Sequence[LearningCurve], lines: Sequence[TableLine]) ->
     line_of = {line.group: line for line in lines}
     style: dict[str, int] = {}
     panels = comparable([curve for curve in curves if curve.group in line_of])
-    return [_panel(f"curves-{index + 1}", panel, line_of, style) for index, panel in enumerate(panels)]
+    titles = _titles(panels, line_of)
+    return [
+        _panel(f"curves-{index + 1}", panel, line_of, style, title)
+        for index, (panel, title) in enumerate(zip(panels, titles, strict=True))
+    ]
 
 
 def _within(curve: LearningCurve) -> str:
@@ -68,7 +72,9 @@ def _within(curve: LearningCurve) -> str:
     return " · ".join(curve.names[kind] for kind in ("prior", "ordering") if curve.names.get(kind))
 
 
-def _panel(anchor: str, curves: Sequence[LearningCurve], line_of: Mapping[str, TableLine], style: dict[str, int]) -> CurvePanel:
+def _panel(
+    anchor: str, curves: Sequence[LearningCurve], line_of: Mapping[str, TableLine], style: dict[str, int], title: str
+) -> CurvePanel:
     """A panel; ``style`` has the number of every legend so far, so that a name looks the same in all panels."""
     drawn = _drawn(curves, line_of)
     series = [
@@ -82,8 +88,6 @@ def _panel(anchor: str, curves: Sequence[LearningCurve], line_of: Mapping[str, T
         )
         for one in drawn
     ]
-    several = len({line.rows[0].tokenizer_seed for line in line_of.values()}) > 1
-    title = _title(line_of[curves[0].group], several_seeds=several)
     last = min(drawn, key=lambda one: one.points[-1].nll)
     text = (
         f"Validation NLL in nats per token during training of {len(curves)} priors, {title}. The lowest at the end is "
@@ -132,6 +136,16 @@ def _mean(points: Sequence[CurvePoint]) -> CurvePoint:
         math.fsum(flops) / len(flops) if len(flops) == len(points) else None,
         math.fsum(point.nll for point in points) / len(points),
     )
+
+
+def _titles(panels: Sequence[Sequence[LearningCurve]], line_of: Mapping[str, TableLine]) -> list[str]:
+    """What the curves of each panel share; with the manifests, where the same names are in several."""
+    several = len({line.rows[0].tokenizer_seed for line in line_of.values()}) > 1
+    titles = [_title(line_of[panel[0].group], several_seeds=several) for panel in panels]
+    if len(set(titles)) == len(titles):
+        return titles
+    manifests = [dict.fromkeys(line_of[curve.group].summary.manifest for curve in panel) for panel in panels]
+    return [f"{', '.join(names)}: {title}" for names, title in zip(manifests, titles, strict=True)]
 
 
 def _title(line: TableLine, *, several_seeds: bool) -> str:

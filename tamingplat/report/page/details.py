@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tamingplat.interfaces import Kind
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.report.formats import number
+from tamingplat.report.line_columns import tried
 from tamingplat.report.lines import KINDS, names_of
 from tamingplat.report.page.costs import COSTS
 from tamingplat.report.page.gallery import NamedSheet
 from tamingplat.report.page.lines import PageTable, TableLine
-from tamingplat.report.page.provenance import MadeStage, Provenance, settings_text, stage_keys
+from tamingplat.report.page.provenance import Environment, MadeStage, Provenance, settings_text, stage_keys
 from tamingplat.report.table import TRAINED_ON
 from tamingplat.report.text_table import TextTable
 from tamingplat.stages import Column, Plan, ResultRow, Stage
@@ -50,6 +51,7 @@ class Detail:
         settings: Of its components.
         sheets: Its samples.
         stages: What it rests on.
+        environments: The code and packages that these were made with.
     """
 
     line: TableLine
@@ -59,6 +61,7 @@ class Detail:
     settings: tuple[Settings, ...]
     sheets: tuple[NamedSheet, ...]
     stages: tuple[MadeStage, ...]
+    environments: tuple[Environment, ...]
 
 
 ComponentSettings = Mapping[tuple[str, str, str], Sequence[Settings]]
@@ -108,18 +111,22 @@ def make_details(
         settings: Of all components.
         sheets: Samples, by the lines' anchors.
     """
-    return [
-        Detail(
-            line,
-            tuple(_facts(line)),
-            _metrics(line, columns),
-            _costs(line),
-            tuple(_settings(line, settings)),
-            tuple(sheets.get(line.anchor, ())),
-            tuple(provenance.behind(key for row in line.rows for key in stage_keys(row, stages))),
+    details = []
+    for line in table.all:
+        made = provenance.behind(key for row in line.rows for key in stage_keys(row, stages))
+        details.append(
+            Detail(
+                line,
+                tuple(_facts(line)),
+                _metrics(line, columns),
+                _costs(line),
+                tuple(_settings(line, settings)),
+                tuple(sheets.get(line.anchor, ())),
+                tuple(made),
+                tuple(provenance.environments_of(made)),
+            )
         )
-        for line in table.all
-    ]
+    return details
 
 
 def _facts(line: TableLine) -> list[tuple[str, str]]:
@@ -141,14 +148,25 @@ def _facts(line: TableLine) -> list[tuple[str, str]]:
         facts.append(("measured on", f"split {evaluation.get('split')}"))
         facts.append(("compared", f"{evaluation.get('samples')} images with the split {evaluation.get('reference')}"))
     for what, tuning in summary.tuning.items():
-        said = "not stated" if tuning.declared is None else f"{tuning.tried} tried"
-        facts.append((f"settings of the {what}", said + (f": {tuning.note}" if tuning.note else "")))
-    for name, machine in row.machine.items():
-        if isinstance(machine, Mapping):
-            facts.append((f"{name} ran on", _machine(machine)))
+        facts.append((f"settings of the {what}", f"{tried(tuning)} tried" + (f": {tuning.note}" if tuning.note else "")))
+    facts += _machines(line.rows)
     if row.machine.get("ema"):
         facts.append(("averaged weights", f"decay {row.machine['ema']}"))
     return facts
+
+
+def _machines(rows: Sequence[ResultRow]) -> Iterator[tuple[str, str]]:
+    """What each kind of work ran on; seed by seed, where seeds differ in that."""
+    for name in dict.fromkeys(name for row in rows for name, machine in row.machine.items() if isinstance(machine, Mapping)):
+        seeds_on: dict[str, list[str]] = {}
+        for row in rows:
+            if isinstance(machine := row.machine.get(name), Mapping):
+                seeds_on.setdefault(_machine(machine), []).append(str(row.seed))
+        if len(seeds_on) == 1:
+            yield f"{name} ran on", next(iter(seeds_on))
+        else:
+            words = [f"{told} (seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)})" for told, seeds in seeds_on.items()]
+            yield f"{name} ran on", "; ".join(words)
 
 
 def _machine(machine: Mapping[str, Any]) -> str:

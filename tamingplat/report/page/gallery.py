@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from tamingplat.interfaces import TamingplatError
 from tamingplat.interfaces.models import ImageArray
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.report.page.lines import TableLine
-from tamingplat.report.page.pictures import COLUMNS, Sheet, allowance, make_sheet
+from tamingplat.report.page.pictures import BUDGET, MOST_IMAGES, Sheet, layout, make_sheet
 from tamingplat.stages import Plan
 from tamingplat.stages.images import SplitImages
 from tamingplat.stages.sample import IMAGES
@@ -90,51 +91,71 @@ class _Wanted:
     text: str
     images: ImageArray
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        height, width = np.asarray(self.images[slice(0, 1)]).shape[-2:]
+        return height, width
+
 
 def make_gallery(plans: Sequence[Plan], store: Store, lines: Sequence[TableLine]) -> Gallery:
     """Read the images and make the sheets, within the page's budget."""
     notes: list[str] = []
     pairs = [wanted for plan in plans for wanted in _reconstructions(plan, store, notes)]
-    samples = [(line, list(_samples(line, store))) for line in lines]
-    drawn = {row.artifacts["samples"] for line, of_one in samples if of_one for row in line.rows if "samples" in row.artifacts}
+    samples = [(line, of_one) for line in lines if (of_one := list(_samples(line, store)))]
+    drawn = {row.artifacts["samples"] for line, _ in samples for row in line.rows if "samples" in row.artifacts}
     conditions = [wanted for plan in plans for wanted in _conditions(plan, drawn)]
-    every = [one for _, of_one in pairs for one in of_one] + conditions + [one for _, of_one in samples for one in of_one]
-    sizes = [image.shape[-2:] for image in (np.asarray(one.images[slice(0, 1)]) for one in every)]
-    if not sizes:
-        return Gallery((), (), (), tuple(dict.fromkeys(notes)))
-    allowed = allowance(len(every), (max(size[0] for size in sizes), max(size[1] for size in sizes)))
-    if allowed.note:
-        notes.append(allowed.note)
-    maker = _Maker(allowed.images, allowed.sheets)
+    first = [one for _, of_one in pairs for one in of_one] + conditions + [of_one[0] for _, of_one in samples]
+    # The second seed of every line before the third of any.
+    further = [
+        one for seeds in itertools.zip_longest(*(of_one[1:] for _, of_one in samples)) for one in seeds if one is not None
+    ]
+    sheets = _make(first, further, notes)
     return Gallery(
-        tuple(Reconstructions(title, tuple(map(maker.named, of_one))) for title, of_one in pairs),
-        tuple(map(maker.named, conditions)),
-        tuple(LineSamples(line.anchor, line.label, tuple(map(maker.named, of_one))) for line, of_one in samples if of_one),
+        tuple(Reconstructions(title, tuple(sheets[id(one)] for one in of_one)) for title, of_one in pairs),
+        tuple(sheets[id(one)] for one in conditions),
+        tuple(LineSamples(line.anchor, line.label, tuple(sheets[id(one)] for one in of_one)) for line, of_one in samples),
         tuple(dict.fromkeys(notes)),
     )
 
 
-@dataclass
-class _Maker:
-    """Makes sheets until the page is full.
+def _make(
+    first: Sequence[_Wanted], further: Sequence[_Wanted], notes: list[str], budget: int = BUDGET
+) -> dict[int, NamedSheet]:
+    """Sheets until the page is full, by the identity of what was wanted; what there is no room for has no picture.
 
-    Attributes:
-        images: In each sheet.
-        left: How many sheets may still be made.
+    Args:
+        first: What every reader should see: these get pictures before any of ``further`` does.
+        further: What else there is.
+        notes: Gets what is left out or made smaller.
+        budget: Characters of all pictures together.
     """
-
-    images: int
-    left: int
-    made: int = 0
-
-    def named(self, wanted: _Wanted) -> NamedSheet:
-        self.made += 1
-        anchor = f"sheet-{self.made}"
-        if not self.left:
-            return NamedSheet(anchor, wanted.title, wanted.text, None)
-        self.left -= 1
-        images: npt.NDArray[np.uint8] = np.asarray(wanted.images[slice(0, self.images)])
-        return NamedSheet(anchor, wanted.title, f"{len(images)} {wanted.text}", make_sheet(images))
+    sheets: dict[int, NamedSheet] = {}
+    left, chosen, missing = budget, None, 0
+    smaller: dict[tuple[int, int, int, int], None] = {}
+    share = max(0.5, len(first) / (len(first) + len(further) or 1))
+    for wanted, room in ((first, share * budget), (further, budget)):
+        if not wanted:
+            continue
+        sizes = [one.size for one in wanted]
+        largest = max(size[0] for size in sizes), max(size[1] for size in sizes)
+        chosen = layout(len(wanted), largest, min(room, left), chosen)
+        smaller |= {(*size, *chosen.shown(size)): None for size in sizes if chosen.shown(size) != size}
+        for one in wanted:
+            anchor = f"sheet-{len(sheets) + 1}"
+            images: npt.NDArray[np.uint8] = np.asarray(one.images[slice(0, chosen.images)])
+            sheet = make_sheet(images, chosen.side) if left > 0 else None
+            if sheet is None or len(sheet.address) > left:
+                # Whatever comes later is left out too, small as it may be: what is shown is not chosen by what it shows.
+                left, missing = 0, missing + 1
+                sheets[id(one)] = NamedSheet(anchor, one.title, one.text, None)
+                continue
+            left -= len(sheet.address)
+            sheets[id(one)] = NamedSheet(anchor, one.title, f"{len(images)} {one.text}", sheet)
+    notes += [f"images of {one[0]}×{one[1]} pixels are shown at {one[2]}×{one[3]}" for one in smaller]
+    if missing:
+        notes.append(f"{missing} of {len(first) + len(further)} sheets are left out, to keep the page small")
+    return sheets
 
 
 def _datasets(plan: Plan) -> list[ResolvedComponent]:
@@ -148,7 +169,7 @@ def _reconstructions(plan: Plan, store: Store, notes: list[str]) -> Iterator[tup
         title = f"{dataset.label}, split {evaluate.split}"
         try:
             opened = plan.builder.dataset(dataset)
-            count = min(evaluate.reconstructed(opened.info.splits[evaluate.split]), COLUMNS * 2)
+            count = min(evaluate.reconstructed(opened.info.splits[evaluate.split]), MOST_IMAGES)
             originals = SplitImages(opened, evaluate.split, count)
             originals[slice(0, 1)]
         except TamingplatError as error:
@@ -174,7 +195,7 @@ def _conditions(plan: Plan, drawn: AbstractSet[str]) -> Iterator[_Wanted]:
     }
     for name, dataset in given.items():
         opened = plan.builder.dataset(dataset)
-        count = min(opened.info.splits[reference], COLUMNS * 2)
+        count = min(opened.info.splits[reference], MOST_IMAGES)
         title = f"{name}, split {reference}: whose conditions the samples of conditional lines were given, in this order"
         yield _Wanted(title, f"images of {name}, split {reference}", SplitImages(opened, reference, count))
 

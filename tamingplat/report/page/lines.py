@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tamingplat.report.budgets import BudgetTable
-from tamingplat.report.formats import with_error
+from tamingplat.report.formats import arrow, with_error
+from tamingplat.report.line_columns import settings_tried
 from tamingplat.report.lines import KINDS, lines_of
 from tamingplat.report.page.costs import COSTS, HEADLINES, TOKENIZER_HEADLINES, Cost
+from tamingplat.report.pools import pools
 from tamingplat.report.ranking import Ranking, Verdict
 from tamingplat.report.summary import SummaryRow, summarise
-from tamingplat.report.text_table import TextTable
 from tamingplat.stages import Column, ResultRow
 
 Sort = float | str | None
+
+_TRIED = "of this prior, as its manifest declares; ≥ where it does not, and only the variants in it are known"
 
 
 @dataclass(frozen=True)
@@ -29,23 +32,25 @@ class Heading:
         better: ``lower``, ``higher`` or empty.
         unit, description: How it is read.
         wide: Whether it is hidden until every column is asked for.
-        rankings: How many rankings it has; sorting stays within each.
+        component: Whether it names components, of which a row of real images or of reconstructions may have none.
+        pools: How many groups of lines there are whose numbers cannot be compared; sorting stays within each.
         split_by: The settings that keep these apart.
     """
 
     label: str
-    kind: Literal["name", "count", "metric", "cost", "status"]
+    kind: Literal["line", "name", "count", "metric", "cost", "status"]
     better: str = ""
     unit: str = ""
     description: str = ""
     wide: bool = False
-    rankings: int = 0
+    component: bool = False
+    pools: int = 0
     split_by: tuple[str, ...] = ()
 
     @property
     def arrow(self) -> str:
         """Which way is better."""
-        return {"lower": "↓", "higher": "↑"}.get(self.better, "")
+        return arrow(self.better)
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,14 @@ class TableCell:
         text: As a person reads it.
         sort: What it is sorted by; ``None`` comes last.
         verdict: Where it stands in its ranking; empty where it is in none.
-        ranking: Which ranking of its column it is in, counted from 1; 0 for none.
+        pool: With which lines it is sorted, counted from 1: those whose numbers may be compared; 0 for all.
         trained_on: Whether the tokenizer was trained on a relative of the metric's network.
     """
 
     text: str
     sort: Sort = None
     verdict: Verdict | Literal[""] = ""
-    ranking: int = 0
+    pool: int = 0
     trained_on: bool = False
 
 
@@ -99,6 +104,7 @@ class PageTable:
         headings: Its columns.
         lines: Those that are compared.
         references: Real images, and reconstructions beside cells.
+        shared: What all lines have in common, in one text.
         filters: For each kind of component with several names, these names.
         notes: What has to be known to read it.
     """
@@ -106,13 +112,9 @@ class PageTable:
     headings: tuple[Heading, ...]
     lines: tuple[TableLine, ...]
     references: tuple[TableLine, ...]
+    shared: str
     filters: tuple[tuple[str, tuple[str, ...]], ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def link(self) -> int:
-        """The column whose cells open the details: the first one that is always shown."""
-        return next(index for index, heading in enumerate(self.headings) if not heading.wide)
 
     @property
     def all(self) -> tuple[TableLine, ...]:
@@ -135,7 +137,7 @@ def make_table(budgets: BudgetTable, rankings: Sequence[Ranking]) -> PageTable:
     compared = compared or [line for line in lines if line.summary.kind == "reconstruction"]
     references = [line for line in lines if line not in compared]
     notes = [*budgets.notes, *dict.fromkeys(note for line in lines for note in line.summary.notes)]
-    return PageTable(layout.headings(), tuple(compared), tuple(references), layout.filters(), tuple(notes))
+    return PageTable(layout.headings(), tuple(compared), tuple(references), layout.shared(), layout.filters(), tuple(notes))
 
 
 class _Layout:
@@ -159,22 +161,29 @@ class _Layout:
         self.names = {kind: tuple(dict.fromkeys(one.names[kind] for one in summaries if one.names[kind])) for kind in KINDS}
         self.kinds = [kind for kind in KINDS if self.names[kind]]
         self.manifests = tuple(dict.fromkeys(summary.manifest for summary in summaries))
-        self.tried = any(_tried(summary) is not None for summary in summaries)
+        self.pools = {column.name: pools(results, column.name) for column in results.columns}
+        self.tried = any("prior" in summary.tuning for summary in summaries)
         self.averages = any(summary.averaged for summary in summaries)
         self.costs = [cost for cost in COSTS if any(cost.name in summary.cost for summary in summaries)]
 
     def _tells_apart(self, kind: str) -> bool:
         return len(self.names[kind]) > 1 or kind in ("tokenizer", "prior")
 
+    def shared(self) -> str:
+        """What all lines have in common and the heading of a line leaves out."""
+        names = [self.names[kind][0] for kind in self.kinds if len(self.names[kind]) == 1]
+        return " · ".join(name for name in names if name != "none")
+
     def headings(self) -> tuple[Heading, ...]:
-        """The columns."""
-        headings = [Heading(kind, "name", wide=not self._tells_apart(kind)) for kind in self.kinds]
-        headings += [Heading("manifest", "name")] if len(self.manifests) > 1 else []
-        headings += [Heading("tokenizer seed", "name")] if self.several_tokenizer_seeds else []
+        """The columns. The first says all in which lines differ; each name has a column of its own too, to sort by."""
+        headings = [Heading("line", "line", description="what tells it from the others; opens its details")]
+        headings += [Heading(kind, "name", wide=True, component=True) for kind in self.kinds]
+        headings += [Heading("manifest", "name", wide=True)] if len(self.manifests) > 1 else []
+        headings += [Heading("tokenizer seed", "name", wide=True)] if self.several_tokenizer_seeds else []
         one_seed = all(len(summary.seeds) <= 1 for summary in self.summaries)
         headings.append(Heading("seeds", "count", description="how many seeds the numbers are means of", wide=one_seed))
         if self.tried:
-            headings.append(Heading("settings tried", "count", description="for this prior, as its manifest declares"))
+            headings.append(Heading("settings tried", "count", description=_TRIED))
         if self.averages:
             headings.append(Heading("averaged", "name", description="whether the prior's weights are averages over training"))
         headings += [self._metric_heading(column) for column in self.columns]
@@ -184,7 +193,7 @@ class _Layout:
         return (*headings, Heading("status", "status", wide=done))
 
     def _metric_heading(self, column: Column) -> Heading:
-        of_column = self.rankings[column.name]
+        apart = self.pools[column.name]
         return Heading(
             column.name,
             "metric",
@@ -192,54 +201,58 @@ class _Layout:
             column.unit,
             column.description,
             wide=not column.headline,
-            rankings=len(of_column),
-            split_by=tuple(dict.fromkeys(setting for ranking in of_column for setting in ranking.split_by)),
+            pools=apart.count,
+            split_by=apart.split_by,
         )
 
     def line(self, index: int, summary: SummaryRow, rows: Sequence[ResultRow]) -> TableLine:
         """One line, its cells in the order of the headings."""
-        names = [_name(summary, kind) for kind in self.kinds]
-        names += [summary.manifest] if len(self.manifests) > 1 else []
-        seed = summary.tokenizer_seed
-        names += [_text(seed)] if self.several_tokenizer_seeds else []
-        cells = [TableCell(name, name or None) for name in names]
+        names = [summary.manifest] if len(self.manifests) > 1 else []
+        names += [_text(summary.tokenizer_seed)] if self.several_tokenizer_seeds else []
+        apart = self._parts(summary, [kind for kind in self.kinds if len(self.names[kind]) > 1])
+        whole = self._parts(summary, [kind for kind in self.kinds if self._tells_apart(kind)])
+        cells = [TableCell(apart or whole, apart or whole)]
+        # A reconstruction has no prior, and is neither sorted nor filtered by what stands in its place.
+        cells += [TableCell(_name(summary, kind), summary.names[kind] or None) for kind in self.kinds]
+        cells += [TableCell(name, name or None) for name in names]
         seeds = len(summary.seeds)
         cells.append(TableCell(str(seeds), float(seeds)) if seeds else TableCell(""))
         if self.tried:
-            tried = _tried(summary)
-            cells.append(TableCell("") if tried is None else TableCell(str(tried), float(tried)))
+            tuning = summary.tuning.get("prior")
+            cells.append(TableCell(settings_tried(summary, "prior"), None if tuning is None else float(tuning.tried)))
         if self.averages:
             cells.append(TableCell("yes" if summary.averaged else "", "yes" if summary.averaged else None))
         cells += [self._metric(summary, column) for column in self.columns]
         cells += [_cost(summary, cost) for cost in self.costs]
         cells.append(TableCell(summary.status, summary.status))
-        parts = [_name(summary, kind) for kind in self.kinds if self._tells_apart(kind)]
+        return TableLine(_anchor(rows[0], index), whole, summary, tuple(rows), tuple(cells))
+
+    def _parts(self, summary: SummaryRow, kinds: Sequence[str]) -> str:
+        """A line's names of some kinds, with manifest and tokenizer seed where there are several."""
+        seed = summary.tokenizer_seed
+        parts = [summary.names[kind] for kind in kinds]
+        parts += [f"({summary.kind})"] if summary.kind == "real" or (summary.kind != "cell" and "prior" in self.kinds) else []
         parts += [summary.manifest] if len(self.manifests) > 1 else []
         parts += [f"tokenizer seed {seed}"] if self.several_tokenizer_seeds and seed is not None else []
-        return TableLine(_anchor(rows[0], index), " · ".join(filter(None, parts)), summary, tuple(rows), tuple(cells))
+        return " · ".join(filter(None, parts))
 
     def _metric(self, summary: SummaryRow, column: Column) -> TableCell:
         value = summary.metrics.get(column.name)
         if value is None:
             reasons = dict.fromkeys(self.budgets.reason(row, column.name) for row in self.rows[summary.line])
             return TableCell(", ".join(filter(None, reasons)))
-        for index, ranking in enumerate(self.rankings[column.name]):
+        pool = self.pools[column.name].of_line.get(summary.line, 0)
+        for ranking in self.rankings[column.name]:
             for comparison in ranking.comparisons:
                 if comparison.group == summary.line:
                     verdict: Verdict | Literal[""] = "" if ranking.alone else comparison.verdict
-                    return TableCell(with_error(value), value.mean, verdict, index + 1)
-        return TableCell(with_error(value), value.mean, trained_on=column.name in summary.trained_on)
+                    return TableCell(with_error(value), value.mean, verdict, pool)
+        return TableCell(with_error(value), value.mean, pool=pool, trained_on=column.name in summary.trained_on)
 
     def filters(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The kinds with several names."""
         manifests = [("manifest", self.manifests)] if len(self.manifests) > 1 else []
         return (*manifests, *((kind, self.names[kind]) for kind in self.kinds if len(self.names[kind]) > 1))
-
-
-def _tried(summary: SummaryRow) -> int | None:
-    """How many settings of the prior were tried; ``None`` where that is neither declared nor seen."""
-    tuning = summary.tuning.get("prior")
-    return tuning.tried if tuning is not None and (tuning.declared is not None or tuning.variants > 1) else None
 
 
 def _anchor(row: ResultRow, index: int) -> str:
@@ -266,29 +279,3 @@ def _cost_heading(cost: Cost, *, wide: bool) -> Heading:
 def _cost(summary: SummaryRow, cost: Cost) -> TableCell:
     value = summary.cost.get(cost.name)
     return TableCell("") if value is None else TableCell(cost.show(value.mean), value.mean)
-
-
-def cost_table(table: PageTable) -> TextTable:
-    """What every line cost, over seeds, with the machines that training and sampling ran on."""
-    lines = [line for line in table.all if line.summary.cost]
-    costs = [cost for cost in COSTS if any(cost.name in line.summary.cost for line in lines)]
-    rows = []
-    for line in lines:
-        values = [line.summary.cost.get(cost.name) for cost in costs]
-        cells = ["" if value is None else cost.show(value.mean) for cost, value in zip(costs, values, strict=True)]
-        rows.append((line.label, _machines(line), *cells))
-    notes = tuple(f"{cost.label}: {cost.description}." for cost in costs)
-    headings = ("line", "trained on", *(cost.label for cost in costs))
-    return TextTable("Cost, the mean over seeds", headings, tuple(rows), 2, notes=notes)
-
-
-def _machines(line: TableLine) -> str:
-    """Where its models were trained; several, where its seeds differ in that."""
-    found: dict[str, None] = {}
-    for row in line.rows:
-        machine = row.machine.get("training")
-        if isinstance(machine, Mapping):
-            threads = machine.get("threads")
-            shared = ", shared" if machine.get("contended") else ""
-            found[f"{machine.get('device')}, {threads} thread{'' if threads == 1 else 's'}{shared}"] = None
-    return "; ".join(found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +15,31 @@ import numpy.typing as npt
 from PIL import Image
 
 COLUMNS = 8
-"""Images in one line of a sheet."""
+"""Small images in one line of a sheet."""
 
-LARGEST_SIDE = 64
-"""Larger images are shown smaller, by area."""
+LARGE_COLUMNS = 4
+"""Large images in one line: those with a side above ``LARGE``."""
+
+LARGE = 64
+
+LARGEST_SIDE = 256
+"""Larger images are always shown smaller, by area."""
 
 BUDGET = 8_000_000
-"""Characters that all sheets of a page may take together, were their images noise."""
+"""Characters that all sheets of a page may take together."""
 
-_COUNTS = (16, 8, 4)
+MOST_IMAGES = 16
+"""In a sheet."""
+
+_LAYOUTS = (
+    *((side, count) for side in (LARGEST_SIDE, 192, 128, 96) for count in (MOST_IMAGES, 8)),
+    *((LARGE, count) for count in (MOST_IMAGES, 8, 4)),
+    (48, 4),
+    (32, 4),
+    (32, 2),
+)
+"""Largest side and number of images of a sheet, the best first."""
+
 _ENCODED = 1.62
 """Characters of a data address for each of an image's bytes, in the worst case: noise, in PNG with transparency, in base64."""
 
@@ -38,7 +55,8 @@ class Sheet:
         address: A PNG as a data address.
         width, height: Of the picture, in pixels.
         count: How many images are in it.
-        pixelated: Whether the images are shown pixel by pixel, and were not made smaller.
+        pixelated: Whether the images are shown pixel by pixel: small ones that were not made smaller.
+        large: Whether the images are large, and the picture is worth more room.
     """
 
     address: str
@@ -46,59 +64,67 @@ class Sheet:
     height: int
     count: int
     pixelated: bool
+    large: bool
 
 
 @dataclass(frozen=True)
-class Allowance:
-    """What a page has room for.
+class Layout:
+    """How large sheets are.
 
     Attributes:
-        images: Images in a sheet; 0 where there is nothing to show.
-        sheets: How many sheets are shown.
-        note: What is left out or made smaller, in words; empty for nothing.
+        side: The largest side that an image is shown with, in pixels.
+        images: Images in a sheet.
     """
 
-    images: int
-    sheets: int
-    note: str
+    side: int = LARGEST_SIDE
+    images: int = MOST_IMAGES
+
+    def shown(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that an image of this size is shown with."""
+        ratio = min(1.0, self.side / max(image_size))
+        return max(1, round(image_size[0] * ratio)), max(1, round(image_size[1] * ratio))
+
+    def most(self, image_size: tuple[int, int]) -> int:
+        """Characters that one sheet of such images takes at most, were they noise."""
+        height, width = self.shown(image_size)
+        return math.ceil(self.images * 3 * height * width * _ENCODED)
 
 
-def allowance(sheets: int, image_size: tuple[int, int], budget: int = BUDGET) -> Allowance:
-    """How many images each of ``sheets`` sheets may have, so that all of them keep within the budget whatever they show."""
-    height, width = _shown(image_size)
-    notes = []
-    if (height, width) != image_size:
-        notes.append(f"images of {image_size[0]}×{image_size[1]} pixels are shown at {height}×{width}")
-    bytes_each = 3 * height * width * _ENCODED
-    count = next((count for count in _COUNTS if sheets * count * bytes_each <= budget), _COUNTS[-1])
-    fitting = min(sheets, max(1, int(budget / (count * bytes_each))))
-    if fitting < sheets:
-        notes.append(f"the first {fitting} of {sheets} sheets are shown, to keep the page small")
-    return Allowance(count if sheets else 0, fitting, "; ".join(notes))
+def layout(sheets: int, image_size: tuple[int, int], budget: float, like: Layout | None = None) -> Layout:
+    """The best layout with which so many sheets keep within a budget whatever they show; the smallest where none does.
+
+    Args:
+        sheets: How many.
+        image_size: Height and width of the images.
+        budget: Characters of all of them together.
+        like: What other sheets of the page have. These are not to surpass them, and are rather fewer than small.
+    """
+    layouts = [Layout(side, images) for side, images in _LAYOUTS]
+    if like is not None:
+        layouts = layouts[layouts.index(like) :]
+        layouts = [one for one in layouts if one.side >= LARGE] or layouts[:1]
+    return next((one for one in layouts if sheets * one.most(image_size) <= budget), layouts[-1])
 
 
-def _shown(image_size: tuple[int, int]) -> tuple[int, int]:
-    ratio = min(1.0, LARGEST_SIDE / max(image_size))
-    return max(1, round(image_size[0] * ratio)), max(1, round(image_size[1] * ratio))
-
-
-def make_sheet(images: npt.NDArray[np.uint8], columns: int = COLUMNS) -> Sheet:
-    """Images in lines of ``columns``.
+def make_sheet(images: npt.NDArray[np.uint8], largest: int = LARGEST_SIDE, columns: int | None = None) -> Sheet:
+    """Images in lines below each other.
 
     Args:
         images: uint8 (n, C, H, W); of two channels the first is shown, of four or more the first three.
-        columns: Images in a line.
+        largest: The largest side that they are shown with.
+        columns: Images in a line; as many as suit their size unless given.
     """
     assert len(images), "a sheet needs images"
     size = images.shape[2], images.shape[3]
-    height, width = _shown(size)
+    height, width = Layout(largest).shown(size)
     tiles = [_tile(image, (height, width)) for image in images]
-    columns = min(columns, len(tiles))
+    large = max(height, width) > LARGE
+    columns = min(columns or (LARGE_COLUMNS if large else COLUMNS), len(tiles))
     lines = -(-len(tiles) // columns)
     whole = Image.new("RGBA", (columns * (width + _GAP) - _GAP, lines * (height + _GAP) - _GAP))
     for index, tile in enumerate(tiles):
         whole.paste(tile, (index % columns * (width + _GAP), index // columns * (height + _GAP)))
-    return Sheet(address(whole), whole.width, whole.height, len(tiles), pixelated=(height, width) == size)
+    return Sheet(address(whole), whole.width, whole.height, len(tiles), (height, width) == size and not large, large)
 
 
 def _tile(image: npt.NDArray[np.uint8], shown: tuple[int, int]) -> Image.Image:

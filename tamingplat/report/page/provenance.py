@@ -12,6 +12,7 @@ from tamingplat.stages import Plan, ResultRow, Stage
 from tamingplat.store import Artifact, Store
 
 _SHORT = 12
+_HEADLINES = ("tamingplat", "torch")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Environment:
     python: str
     platform: str
     packages: tuple[tuple[str, str], ...]
+
+    @property
+    def headlines(self) -> tuple[tuple[str, str], ...]:
+        """The versions that are told without being asked for."""
+        return tuple((name, version) for name, version in self.packages if name in _HEADLINES)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,11 @@ class Provenance:
         """The stages with these keys, in the order of the plans."""
         wanted = set(keys)
         return [stage for key, stage in self.stages.items() if key in wanted]
+
+    def environments_of(self, stages: Iterable[MadeStage]) -> list[Environment]:
+        """The code and packages that stages were made with."""
+        numbers = {stage.environment for stage in stages}
+        return [one for one in self.environments if one.number in numbers]
 
 
 def read_provenance(plans: Sequence[Plan], store: Store) -> Provenance:

@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
+from tamingplat.report.comparability import Setting, in_words
 from tamingplat.report.formats import count, with_error
-from tamingplat.report.page.content import Chart, styles
+from tamingplat.report.page.content import Chart
 from tamingplat.report.page.plot import Series, draw
-from tamingplat.report.rate_distortion import RatePoint
+from tamingplat.report.rate_distortion import SIDES, RatePoint
 from tamingplat.report.summary import Value
 from tamingplat.report.text_table import TextTable
 from tamingplat.stages import Column
 
 
 def rate_charts(points: Sequence[RatePoint], columns: Sequence[Column]) -> list[Chart]:
-    """A chart for every distortion of reconstructions and every distance of samples that some line has."""
+    """A chart for every distortion of reconstructions and every distance of samples that some line has.
+
+    There are several where lines were measured on different images, beside different references or by different means: the
+    points of one chart can be compared.
+    """
     described = {column.name: column for column in columns}
-    style = styles([point.names.get("tokenizer", "") for point in points])
+    style: dict[Hashable, int] = {}
+    for point in points:
+        style.setdefault(point.tokenizer, len(style))
     charts: list[Chart] = []
-    sides: tuple[tuple[str, Callable[[RatePoint], Mapping[str, Value]]], ...] = (
-        ("reconstructions", lambda point: point.distortions),
-        ("samples", lambda point: point.distances),
-    )
-    for of, values in sides:
-        for name in dict.fromkeys(name for point in points for name in values(point)):
-            having = [(point, values(point)[name]) for point in points if name in values(point)]
-            charts.append(_chart(f"rate-{len(charts) + 1}", having, name, of, described.get(name), style))
+    for of in SIDES:
+        for name in dict.fromkeys(name for point in points for name in _values(point, of)):
+            pools: dict[Hashable, list[RatePoint]] = {}
+            for point in points:
+                if name in _values(point, of):
+                    pools.setdefault(_held(point, of, name), []).append(point)
+            titles = _apart([pool[0].measured.get((of, name), {}) for pool in pools.values()])
+            for pool, apart in zip(pools.values(), titles, strict=True):
+                having = [(point, _values(point, of)[name]) for point in pool]
+                charts.append(_chart(f"rate-{len(charts) + 1}", having, name, of, described.get(name), style, apart))
     return charts
+
+
+def _apart(pools: Sequence[Mapping[str, Setting]]) -> list[str]:
+    """What tells the charts of one column apart: the settings in which they differ, with hashes where words are not enough."""
+    names = dict.fromkeys(name for pool in pools for name in pool)
+    split = [name for name in names if len({pool[name].identity if name in pool else None for pool in pools}) > 1]
+    short = ["".join(f", {name} {pool[name].label}" for name in split if name in pool) for pool in pools]
+    if len(set(short)) == len(short):
+        return short
+    return ["".join(f", {name} {text}" for name, text in in_words(dict(pool)).items() if name in split) for pool in pools]
+
+
+def _values(point: RatePoint, of: str) -> Mapping[str, Value]:
+    return point.distortions if of == "reconstructions" else point.distances
+
+
+def _held(point: RatePoint, of: str, name: str) -> tuple[tuple[str, str], ...]:
+    """What the points of a chart share."""
+    return tuple((setting, value.identity) for setting, value in point.measured.get((of, name), {}).items())
 
 
 def _chart(
@@ -35,16 +63,17 @@ def _chart(
     name: str,
     of: str,
     column: Column | None,
-    style: Mapping[str, int],
+    style: Mapping[Hashable, int],
+    apart: str,
 ) -> Chart:
     unit = f" ({column.unit})" if column is not None and column.unit else ""
     better = {"lower": "lower is better", "higher": "higher is better"}.get(column.better if column else "", "")
-    of_tokenizer: dict[str, list[tuple[RatePoint, Value]]] = {}
+    of_tokenizer: dict[Hashable, list[tuple[RatePoint, Value]]] = {}
     for point, value in having:
-        of_tokenizer.setdefault(point.names.get("tokenizer", ""), []).append((point, value))
+        of_tokenizer.setdefault(point.tokenizer, []).append((point, value))
     series = [
         Series(
-            tokenizer,
+            of_one[0][0].tokenizer_label,
             style[tokenizer],
             tuple(value.mean for _, value in of_one),
             tuple(_told(point, value, name) for point, value in of_one),
@@ -53,7 +82,7 @@ def _chart(
         for tokenizer, of_one in of_tokenizer.items()
     ]
     across = [[point.rate.mean for point, _ in of_one] for of_one in of_tokenizer.values()]
-    title = f"Rate and {name} of {of}"
+    title = f"Rate and {name} of {of}{apart}"
     drawing = draw(
         series,
         across,

@@ -91,10 +91,21 @@ class RankingTable:
 def ranking_tables(rankings: Sequence[Ranking], lines: Sequence[TableLine]) -> list[RankingTable]:
     """Every ranking in which there is something to compare."""
     line_of = {line.group: line for line in lines}
-    return [_table(ranking, line_of) for ranking in rankings if not ranking.alone]
+    told = [ranking for ranking in rankings if not ranking.alone]
+    short = [(ranking.column.name, _apart(ranking, hashes=False)) for ranking in told]
+    return [
+        _table(ranking, line_of, _apart(ranking, hashes=short.count(title) > 1))
+        for ranking, title in zip(told, short, strict=True)
+    ]
 
 
-def _table(ranking: Ranking, line_of: Mapping[str, TableLine]) -> RankingTable:
+def _apart(ranking: Ranking, *, hashes: bool) -> str:
+    """What tells a ranking from others of its column; with hashes where words are not enough, as for namesakes."""
+    held = {name: ranking.held[name] for name in ranking.split_by if ranking.held.get(name)}
+    return ", ".join(f"{name} {value if hashes else _short(value)}" for name, value in held.items())
+
+
+def _table(ranking: Ranking, line_of: Mapping[str, TableLine], apart: str) -> RankingTable:
     comparisons = [comparison for comparison in ranking.comparisons if comparison.group in line_of]
     ends = [0.0]
     for comparison in comparisons:
@@ -102,7 +113,7 @@ def _table(ranking: Ranking, line_of: Mapping[str, TableLine]) -> RankingTable:
     column = ranking.column
     return RankingTable(
         title=column.name,
-        apart=", ".join(f"{name} {_short(ranking.held[name])}" for name in ranking.split_by if ranking.held.get(name)),
+        apart=apart,
         unit=column.unit,
         better={"lower": "lower is better", "higher": "higher is better"}.get(column.better, ""),
         headline=column.headline,
