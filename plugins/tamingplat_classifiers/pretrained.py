@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 from torchvision.transforms.functional import InterpolationMode, center_crop, normalize, resize
 
-from tamingplat.interfaces import Config, TamingplatError
+from tamingplat.interfaces import Config, DataError, TamingplatError
 from tamingplat.interfaces.models import Classifier, without_autocast
 from tamingplat_classifiers.config import TorchvisionConfig
-from tamingplat_classifiers.weight_files import fill, read_label_names, weight_file, why_missing
+from tamingplat_classifiers.weight_files import fill, is_published, read_label_names, weight_file, why_missing
 
 _OF_LPIPS = ("alexnet", "vgg16")
 
@@ -51,9 +51,17 @@ class TorchvisionClassifier(Classifier):
 
     @property
     def families(self) -> frozenset[str]:
-        """LPIPS has torchvision's weights of two architectures."""
-        own = self.config.weights is None and self.config.architecture in _OF_LPIPS
-        return frozenset({"lpips"} if own else ())
+        """LPIPS has torchvision's weights of two architectures, whatever their file is called here.
+
+        Weights of one's own are told from them by their content; a file that cannot be read has them.
+        """
+        if self.config.architecture not in _OF_LPIPS:
+            return frozenset()
+        try:
+            other = self.config.weights is not None and not is_published(self._weights, self.config.weights)
+        except DataError:
+            other = False
+        return frozenset(() if other else {"lpips"})
 
     @property
     def seen_splits(self) -> tuple[str, ...]:

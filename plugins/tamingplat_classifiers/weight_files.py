@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import WeightsEnum
 
 from tamingplat.interfaces import DataError, UnavailableError
+from tamingplat.interfaces.models import file_digest, read_tensors, unreadable
 from tamingplat_classifiers.config import TorchvisionConfig
-
-# What torch.load raises for a file that is cut short, is no weight file, or holds more than tensors.
-_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
 def _hub_file(weights: WeightsEnum) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(weights.url).name
 
 
+def is_published(weights: WeightsEnum, path: Path) -> bool:
+    """Whether a file's content is what torchvision publishes: its file's name ends in the first digits of the SHA-256.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    return file_digest(path).startswith(_digits(weights))
+
+
 def why_missing(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
-    """Why the weights cannot be had, and which file to put where; ``None`` where they can. Downloads and reads nothing."""
+    """Why the weights cannot be had, and which file to put where; ``None`` where they can. Downloads nothing."""
+    return _why_absent(weights, config) or _why_wrong(weights, config)
+
+
+def weight_file(weights: WeightsEnum, config: TorchvisionConfig) -> Path:
+    """The file with the weights, downloaded if the settings say so.
+
+    Raises:
+        UnavailableError: It is not on this machine and not to be downloaded, or the download failed.
+        DataError: No file is named, and the one in torch.hub's folder is not the published one; or the file that is named
+            cannot be read.
+    """
+    if reason := _why_absent(weights, config):
+        raise UnavailableError(reason)
+    path = config.weights or _hub_file(weights)
+    if not path.is_file():
+        # It is written beside and renamed, so that a second process meets a whole file or none.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=_digits(weights), progress=False)
+        except (URLError, OSError, RuntimeError) as error:
+            remedy = f"put the file into {path.parent}, or name it with the setting weights"
+            raise UnavailableError(f"{weights.url} could not be downloaded ({error}); {remedy}") from error
+    if reason := _why_wrong(weights, config):
+        raise DataError(reason)
+    return path
+
+
+def _digits(weights: WeightsEnum) -> str:
+    return PurePosixPath(weights.url).stem.rpartition("-")[2]
+
+
+def _why_absent(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
     if config.weights is not None:
         return None if config.weights.is_file() else f"{config.weights}, which the setting weights names, is no file"
     path = _hub_file(weights)
@@ -36,43 +72,21 @@ def why_missing(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
     )
 
 
-def weight_file(weights: WeightsEnum, config: TorchvisionConfig) -> Path:
-    """The file with the weights, downloaded if the settings say so.
-
-    Raises:
-        UnavailableError: It is not on this machine and not to be downloaded, or the download failed.
-        DataError: No file is named, and the one in torch.hub's folder is not the published one.
-    """
-    if reason := why_missing(weights, config):
-        raise UnavailableError(reason)
+def _why_wrong(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
+    """Why the file that is there is not to be taken; ``None`` where it is, or is still to be downloaded."""
     if config.weights is not None:
-        return config.weights
+        return unreadable(config.weights)
     path = _hub_file(weights)
-    # The name ends in the first digits of the content's SHA-256.
-    digits = path.stem.rpartition("-")[2]
-    if not path.is_file():
-        # It is written beside and renamed, so that a second process meets a whole file or none.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=digits, progress=False)
-        except (URLError, OSError, RuntimeError) as error:
-            remedy = f"put the file into {path.parent}, or name it with the setting weights"
-            raise UnavailableError(f"{weights.url} could not be downloaded ({error}); {remedy}") from error
-    if not _digest(path).startswith(digits):
-        # Results are kept under the name of this file, so that it must be what the name says.
-        raise DataError(
-            f"{path}: its SHA-256 does not begin with {digits}; take the file from {weights.url}, or name weights of your own "
-            "with the setting weights"
-        )
-    return path
-
-
-def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: not a readable weight file ({error})") from error
+        if not path.is_file() or is_published(weights, path):
+            return None
+    except DataError as error:
+        return str(error)
+    # Results are kept under the name of this file, so that it must be what the name says.
+    return (
+        f"{path}: its SHA-256 does not begin with {_digits(weights)}; take the file from {weights.url}, or name weights of "
+        "your own with the setting weights"
+    )
 
 
 def read_label_names(path: Path) -> tuple[str, ...]:
@@ -98,14 +112,7 @@ def fill(network: nn.Module, path: Path) -> None:
     Raises:
         DataError: The file cannot be read, is no state dict, or is that of another network; the message lists what is wrong.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: not a readable weight file ({type(error).__name__}: {reason})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path}: holds no state dict, a mapping of names to tensors")
-    state = {_renamed(name): value for name, value in state.items()}
+    state = {_renamed(name): value for name, value in read_tensors(path).items()}
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in state]
     misshapen = [

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from tamingplat.interfaces import DataError
+from tamingplat.interfaces.models import read_tensors
 from tamingplat_metrics.config import ClipConfig
 from tamingplat_metrics.extractor import FileExtractor
-from tamingplat_metrics.weight_files import WeightFile, first_line, read_tensors
+from tamingplat_metrics.weight_files import WeightFile, first_line
 
 # By model: the file's name, the SHA-256 that its address names, and the number of features.
 _PUBLISHED = {

@@ -16,12 +16,19 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from tamingplat.interfaces import DataError
+from tamingplat.interfaces.models import read_tensors
 from tamingplat_metrics.config import Dinov2Config
 from tamingplat_metrics.extractor import FileExtractor
-from tamingplat_metrics.weight_files import WeightFile, first_line, read_tensors
+from tamingplat_metrics.weight_files import WeightFile, first_line
 
 # By model: the name in its file, width, layers, heads.
 _MODELS = {"vit-s-14": ("vits14", 384, 12, 6), "vit-b-14": ("vitb14", 768, 12, 12), "vit-l-14": ("vitl14", 1024, 24, 16)}
+# The SHA-256 of each file: its name does not tell, and results are kept under the name.
+_DIGESTS = {
+    "vit-s-14": "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+    "vit-b-14": "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
+    "vit-l-14": "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+}
 _URL = "https://dl.fbaipublicfiles.com/dinov2"
 _SIDE = 224
 _PATCH = 14
@@ -179,7 +186,7 @@ class Dinov2Features(FileExtractor):
     def weight_file(self) -> WeightFile:
         """The file that Meta publishes."""
         name = f"dinov2_{_MODELS[self.config.model][0]}"
-        return WeightFile(f"{name}_pretrain.pth", f"{_URL}/{name}/{name}_pretrain.pth")
+        return WeightFile(f"{name}_pretrain.pth", f"{_URL}/{name}/{name}_pretrain.pth", _DIGESTS[self.config.model])
 
     def load(self) -> nn.Module:
         """The network with its weights; errors as in ``FileExtractor.load``."""

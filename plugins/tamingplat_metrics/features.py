@@ -18,7 +18,7 @@ from tamingplat.interfaces.models import FeatureExtractor, Measures, Metric
 from tamingplat_metrics.config import FeatureConfig
 
 MANY_IMAGES = 10_000
-"""From so many images on, a distance is named without their number."""
+"""From so many images on, a biased distance ranks, and is named without the number of the reference images."""
 
 
 class FeatureMetric(Metric):
@@ -57,10 +57,17 @@ def too_few(samples: int, reference: int, needed: int, why: str) -> str | None:
     return None
 
 
-def numbered(name: str, count: int, *more: str) -> str:
-    """A column's name with what belongs in parentheses: ``more``, and the number of images where there are few."""
-    inside = [*more, *([f"N={count}"] if count < MANY_IMAGES else [])]
-    return f"{name} ({', '.join(inside)})" if inside else name
+def numbered(name: str, count: int, *more: str, reference: int = MANY_IMAGES) -> str:
+    """A column's name with what belongs in parentheses, so that what is not to be compared never stands in one column.
+
+    Args:
+        name: The name alone.
+        count: How many images were measured, always named.
+        more: What else is.
+        reference: How many they were compared with, named where there are few; not to be given where it biases nothing.
+    """
+    few = [f"reference={reference}"] if reference < MANY_IMAGES else []
+    return f"{name} ({', '.join([*more, f'N={count}', *few])})"
 
 
 def finite(what: str, features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:

@@ -54,7 +54,7 @@ def frechet_distance(features: npt.NDArray[np.floating[Any]], reference: npt.NDA
 class FrechetDistance(FeatureMetric):
     """Fréchet distance to the reference split with the features of any extractor, called ``fd-`` and the extractor's name.
 
-    Its bias grows as the images get fewer, and not alike for all of them: below 10,000 it ranks nothing.
+    Its bias grows as the images of either set get fewer, and not alike for all of them: below 10,000 it ranks nothing.
     """
 
     distance: ClassVar[bool] = True
@@ -64,7 +64,7 @@ class FrechetDistance(FeatureMetric):
 
     @property
     def name(self) -> str:
-        """The column's name, without the number of images."""
+        """The column's name, without the numbers of images."""
         return f"fd-{self.features_name}"
 
     def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
@@ -99,9 +99,9 @@ class FrechetDistance(FeatureMetric):
             f"Fréchet distance of {self.features_name} features between {count} images and {reference} of the "
             f"{subject.reference} split; it falls with their number, so compare equal numbers alone."
         )
-        few = min(count, reference) < MANY_IMAGES
-        name = numbered(self.name, count)
-        return [Measurement(name, distance, "", "lower", what, network=True, headline=True, ranks=not few)]
+        many = min(count, reference) >= MANY_IMAGES  # as the name says
+        name = numbered(self.name, count, reference=reference)
+        return [Measurement(name, distance, "", "lower", what, network=True, headline=True, ranks=many)]
 
 
 class FrechetInceptionDistance(FrechetDistance):

@@ -8,17 +8,16 @@ Shape letters: B batch, H/W image, D features.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tamingplat.interfaces import DataError
+from tamingplat.interfaces.models import read_tensors
 from tamingplat_metrics.config import WeightsConfig
 from tamingplat_metrics.extractor import FileExtractor, FirstFeatures
-from tamingplat_metrics.weight_files import WeightFile, first_line, read_tensors, sha256
+from tamingplat_metrics.weight_files import WeightFile, first_line
 
 DIGEST = "6726825d"
 """How the SHA-256 of the published weights begins; their file's name says so too."""
@@ -32,12 +31,15 @@ class _Inception(FileExtractor):
     layer: ClassVar[str]
     """As torch-fidelity names it."""
 
+    measure: ClassVar[str]
+    """What is measured with it, which is defined by these weights."""
+
     config: WeightsConfig
 
     @property
     def weight_file(self) -> WeightFile:
         """The file that torch-fidelity publishes."""
-        return WeightFile(FILE, URL, DIGEST)
+        return WeightFile(FILE, URL, DIGEST, only=f"with other weights it would not be {self.measure}")
 
     def load(self) -> nn.Module:
         """The network with the published weights and no others; errors as in ``FileExtractor.load``."""
@@ -47,7 +49,7 @@ class _Inception(FileExtractor):
         # The constructor unpickles whatever its file holds. What it gets is the tensors that were read without executing
         # anything, written again, in memory.
         buffer = io.BytesIO()
-        torch.save(_read(path), buffer)
+        torch.save(read_tensors(path), buffer)
         buffer.seek(0)
         try:
             network = FeatureExtractorInceptionV3("inception-v3-compat", [self.layer], feature_extractor_weights_path=buffer)
@@ -60,6 +62,7 @@ class InceptionFeatures(_Inception):
     """The 2048 features before the classifier."""
 
     layer = "2048"
+    measure = "FID"
 
     @property
     def name(self) -> str:
@@ -76,6 +79,7 @@ class InceptionLogits(_Inception):
     """The 1008 logits of the classifier without its biases, of which the Inception score is made."""
 
     layer = "logits_unbiased"
+    measure = "the Inception score"
 
     @property
     def name(self) -> str:
@@ -86,14 +90,3 @@ class InceptionLogits(_Inception):
     def dimensions(self) -> int:
         """1008: the classes of ImageNet and eight that were never trained."""
         return 1008
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of the published weight file; nothing in it is executed."""
-    digest = sha256(path)
-    if not digest.startswith(DIGEST):
-        raise DataError(
-            f"{path}: its SHA-256 begins with {digest[: len(DIGEST)]}, the published weights' with {DIGEST}; with other "
-            f"weights the distance would not be FID; take the file from {URL}"
-        )
-    return read_tensors(path)

@@ -27,6 +27,9 @@ _FID = "https://arxiv.org/abs/1706.08500"
 _KID = "https://arxiv.org/abs/1801.01401"
 _INCEPTION = "https://arxiv.org/abs/1512.00567"
 
+_NAMED = 2
+"""The revision of the metrics of features: since 2 the numbers of images are in the columns' names whatever they are."""
+
 
 @hookimpl
 def tamingplat_components() -> list[Component]:
@@ -97,6 +100,7 @@ def _of_images() -> list[Component]:
             Component(
                 kind="metric",
                 name=name,
+                revision=_NAMED,
                 factory=f"tamingplat_metrics.frechet:{factory}",
                 summary=f"Fréchet {summary}",
                 config=config,
@@ -108,6 +112,7 @@ def _of_images() -> list[Component]:
             Component(
                 kind="metric",
                 name=name,
+                revision=_NAMED,
                 factory=f"tamingplat_metrics.kernel:{factory}",
                 summary=f"Kernel {summary}",
                 config=config,
@@ -118,6 +123,7 @@ def _of_images() -> list[Component]:
         Component(
             kind="metric",
             name="inception-score",
+            revision=_NAMED,
             factory="tamingplat_metrics.inception_score:InceptionScore",
             summary="Inception score, with torch-fidelity's Inception",
             config=InceptionScoreConfig,
@@ -126,6 +132,7 @@ def _of_images() -> list[Component]:
         Component(
             kind="metric",
             name="precision-recall",
+            revision=_NAMED,
             factory="tamingplat_metrics.precision_recall:PrecisionRecall",
             summary="Precision and recall by nearest neighbours in VGG16 or any other features",
             config=PrecisionRecallConfig,
@@ -134,6 +141,7 @@ def _of_images() -> list[Component]:
         Component(
             kind="metric",
             name="memorisation",
+            revision=_NAMED,
             factory="tamingplat_metrics.memorisation:Memorisation",
             summary="Whether samples are nearer to training images than held-out images are",
             config=MemorisationConfig,

@@ -26,7 +26,8 @@ class PrecisionRecall(FeatureMetric):
     """Share of the images among the reference, and share of the reference among the images.
 
     An image is among others if it is at least as near to one of them as that one's k-th nearest neighbour is. With the features
-    of ``vgg16`` the columns are ``precision`` and ``recall``; others are named in them.
+    of ``vgg16`` the columns are ``precision`` and ``recall``; others are named in them. Balls shrink as images get more: the
+    numbers of both sets are named, too.
     """
 
     at_equality: ClassVar[float | Mapping[str, float] | None] = 1.0
@@ -63,6 +64,6 @@ class PrecisionRecall(FeatureMetric):
             ("recall", KEY_METRIC_RECALL, f"Share of {reference} that are among {count} images, {end}"),
         )
         return [
-            Measurement(numbered(name + suffix, count), found[key], "", "higher", what, network=True)
+            Measurement(numbered(name + suffix, count, reference=len(others)), found[key], "", "higher", what, network=True)
             for name, key, what in rows
         ]

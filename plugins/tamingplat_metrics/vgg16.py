@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from tamingplat.interfaces import DataError
+from tamingplat.interfaces.models import read_tensors
 from tamingplat_metrics.extractor import FileExtractor, FirstFeatures
-from tamingplat_metrics.weight_files import WeightFile, first_line, read_tensors
+from tamingplat_metrics.weight_files import WeightFile, first_line
 
 FILE = "vgg16-397923af.pth"
 

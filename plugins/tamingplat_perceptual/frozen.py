@@ -1,8 +1,7 @@
-"""Frozen networks that are read at first use, and their weight files."""
+"""Frozen networks that are read at first use, and how they get their weights."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -13,9 +12,6 @@ from torch import Tensor, nn
 from tamingplat.interfaces import DataError, TamingplatError
 
 Network = TypeVar("Network", bound=nn.Module)
-
-# What torch.load raises for a file that is cut short, is no weight file, or holds more than tensors.
-_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
 class FrozenModule(Generic[Network]):
@@ -47,22 +43,6 @@ class FrozenModule(Generic[Network]):
                 network = network.to(device)
         self._network = network
         return network
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file that torch wrote, on the CPU; nothing in the file is executed.
-
-    Raises:
-        DataError: The file cannot be read or holds no state dict.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: not a readable weight file ({type(error).__name__}: {reason})") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise DataError(f"{path}: holds no state dict, a mapping of names to tensors")
-    return dict(state)
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], path: Path, rename: Callable[[str], str] = str) -> None:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from torchvision import models
 
+from tamingplat.interfaces.models import read_tensors
 from tamingplat_perceptual.config import LpipsConfig
 from tamingplat_perceptual.distance import FeatureStack, LayeredPerceptual
-from tamingplat_perceptual.frozen import fill, read_weights
+from tamingplat_perceptual.frozen import fill
 from tamingplat_perceptual.lpips_weights import backbone_file, linear_layers_file, why_missing
 
 
@@ -79,8 +80,8 @@ class Lpips(LayeredPerceptual):
         with torch.device("meta"):
             network = self.skeleton()
         # The package keeps torchvision's numbers and puts the modules into slices: slice3.10.weight is features.10.weight.
-        fill(network.lpips.net, read_weights(backbone), backbone, lambda name: f"features.{name.partition('.')[2]}")
-        fill(network.lpips.lins, read_weights(layers), layers, lambda name: f"lin{name}")
+        fill(network.lpips.net, read_tensors(backbone), backbone, lambda name: f"features.{name.partition('.')[2]}")
+        fill(network.lpips.lins, read_tensors(layers), layers, lambda name: f"lin{name}")
         return network
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
@@ -11,6 +10,7 @@ import torch
 from torchvision.models import WeightsEnum
 
 from tamingplat.interfaces import DataError, UnavailableError
+from tamingplat.interfaces.models import file_digest, unreadable
 from tamingplat_perceptual.config import LpipsConfig
 
 
@@ -24,6 +24,10 @@ def _hub_folder() -> Path:
 
 def why_missing(weights: WeightsEnum, config: LpipsConfig) -> str | None:
     """Why the backbone's weights cannot be had, and which file to put where; ``None`` where they can. Downloads nothing."""
+    return _why_absent(weights, config) or _why_wrong(weights, config)
+
+
+def _why_absent(weights: WeightsEnum, config: LpipsConfig) -> str | None:
     if config.weights is not None:
         return None if config.weights.is_file() else f"{config.weights}, which the setting weights names, is no file"
     if config.download or (_hub_folder() / _file_name(weights)).is_file():
@@ -34,41 +38,44 @@ def why_missing(weights: WeightsEnum, config: LpipsConfig) -> str | None:
     )
 
 
+def _why_wrong(weights: WeightsEnum, config: LpipsConfig) -> str | None:
+    """Why the file that is there is not to be taken; ``None`` where it is, or is still to be downloaded."""
+    if config.weights is not None:
+        return unreadable(config.weights)
+    path = _hub_folder() / _file_name(weights)
+    try:
+        if not path.is_file() or file_digest(path).startswith(_digits(path)):
+            return None
+    except DataError as error:
+        return str(error)
+    # Results are kept under the name of this file, so that it must be what the name says.
+    return (
+        f"{path}: its SHA-256 does not begin with {_digits(path)}; take the file from {weights.url}, "
+        "or name weights of your own with the setting weights"
+    )
+
+
 def backbone_file(weights: WeightsEnum, config: LpipsConfig) -> Path:
     """The file with the backbone's weights, downloaded if the settings say so.
 
     Raises:
         UnavailableError: It is not on this machine and not to be downloaded, or the download failed.
-        DataError: No file is named, and the one in torch.hub's folder is not the published one.
+        DataError: No file is named, and the one in torch.hub's folder is not the published one; or the file that is named
+            cannot be read.
     """
-    reason = why_missing(weights, config)
-    if reason is not None:
+    if reason := _why_absent(weights, config):
         raise UnavailableError(reason)
-    if config.weights is not None:
-        return config.weights
-    path = _hub_folder() / _file_name(weights)
+    path = config.weights or _hub_folder() / _file_name(weights)
     if not path.is_file():
         _download(weights, path)
-    if not _sha256(path).startswith(_digits(path)):
-        # Results are kept under the name of this file, so that it must be what the name says.
-        raise DataError(
-            f"{path}: its SHA-256 does not begin with {_digits(path)}; take the file from {weights.url}, "
-            "or name weights of your own with the setting weights"
-        )
+    if reason := _why_wrong(weights, config):
+        raise DataError(reason)
     return path
 
 
 def _digits(path: Path) -> str:
     """The first eight digits of the published content's SHA-256, in which the name of a file of torchvision ends."""
     return path.stem.rpartition("-")[2]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: not a readable weight file ({error})") from error
 
 
 def _download(weights: WeightsEnum, path: Path) -> None:

@@ -8,7 +8,6 @@ Shape letters: B batch, H/W image.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tamingplat.interfaces import Config, UnavailableError
-from tamingplat.interfaces.models import FeatureExtractor, without_autocast
+from tamingplat.interfaces import Config, DataError, UnavailableError
+from tamingplat.interfaces.models import FeatureExtractor, file_digest, read_tensors, unreadable, without_autocast
 from tamingplat_perceptual.config import ShiftTolerantConfig
 from tamingplat_perceptual.distance import LayeredPerceptual
-from tamingplat_perceptual.frozen import FrozenModule, check_images, fill, read_weights
+from tamingplat_perceptual.frozen import FrozenModule, check_images, fill
 from tamingplat_perceptual.shift_tolerant_network import Backbone, ShiftTolerantNetwork, name_in_file
 
 _DISTRIBUTION = "stlpips-pytorch"
@@ -83,33 +82,41 @@ def _packaged(backbone: Backbone) -> Path:
 
 
 def _find(backbone: Backbone, config: Config) -> Path:
+    """The file with the weights.
+
+    Raises:
+        UnavailableError: It is not on this machine, or the distribution has another one.
+        DataError: The file that the settings name, or the distribution's, cannot be read.
+    """
     assert isinstance(config, ShiftTolerantConfig)
     if config.weights is None:
-        return _packaged(backbone)
+        path = _packaged(backbone)
+        if file_digest(path) != _FILES[backbone].sha256:
+            raise UnavailableError(
+                f"{path} is not the file of {_DISTRIBUTION} {_VERSION}; "
+                f"pip install --force-reinstall --no-deps {_DISTRIBUTION}=={_VERSION}"
+            )
+        return path
     if not config.weights.is_file():
         raise UnavailableError(f"{config.weights}, which the setting weights names, is no file")
+    if reason := unreadable(config.weights):
+        raise DataError(reason)
     return config.weights
 
 
 def _missing(backbone: Backbone, config: Config) -> str | None:
     try:
         _find(backbone, config)
-    except UnavailableError as error:
+    except (UnavailableError, DataError) as error:
         return str(error)
     return None
 
 
 def _load(backbone: Backbone, config: Config, layers: int = 5) -> ShiftTolerantNetwork:
     path = _find(backbone, config)
-    assert isinstance(config, ShiftTolerantConfig)
-    if config.weights is None and hashlib.sha256(path.read_bytes()).hexdigest() != _FILES[backbone].sha256:
-        raise UnavailableError(
-            f"{path} is not the file of {_DISTRIBUTION} {_VERSION}; "
-            f"pip install --force-reinstall --no-deps {_DISTRIBUTION}=={_VERSION}"
-        )
     with torch.device("meta"):
         network = ShiftTolerantNetwork(backbone, layers)
-    fill(network, read_weights(path), path, name_in_file)
+    fill(network, read_tensors(path), path, name_in_file)
     return network
 
 

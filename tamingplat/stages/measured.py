@@ -37,11 +37,51 @@ class Measured:
         return {**vars(self), "trained_on": tuple(self.trained_on), "notes": tuple(dict.fromkeys(self.notes))}
 
 
+class MeasuredColumns:
+    """The columns of a table as they are found, and which of the manifest's metrics each of them is of.
+
+    Where a manifest has several blocks of one metric, with networks of the same components, all but the first have their names
+    in their columns: by the manifest alone, whatever of it is in the store. Should metrics of different components give columns
+    of one name all the same, it is that of the first one that was found.
+
+    Args:
+        metrics: All of the manifest, in its order.
+    """
+
+    def __init__(self, metrics: Sequence[ResolvedComponent]) -> None:
+        self._found: dict[str, Column] = {}
+        self._metric_of: dict[str, str] = {}
+        first: dict[Hashable, str] = {}
+        for metric in metrics:
+            first.setdefault(_instrument_of(metric), metric.label)
+        self._bare = frozenset(first.values())
+
+    @property
+    def all(self) -> tuple[Column, ...]:
+        """In the order in which they were found."""
+        return tuple(self._found.values())
+
+    def add(self, metric: ResolvedComponent, item: Mapping[str, Any]) -> str:
+        """The name of the column that a measurement belongs to."""
+        name: str = item["name"]
+        if metric.label not in self._bare or self._metric_of.setdefault(name, metric.label) != metric.label:
+            name = f"{name} [{metric.label}]"
+        column = Column(name, item["unit"], item["better"], item["description"], item["headline"], item["ranks"])
+        self._found[name] = self._found[name].joined(column) if name in self._found else column
+        return name
+
+
+def _instrument_of(metric: ResolvedComponent) -> Hashable:
+    """What names a metric's columns, apart from its settings: its component and those of its networks."""
+    parts = sorted((place, part.component.reference) for place, part in metric.parts.items())
+    return metric.component.reference, tuple(parts)
+
+
 def read_measured(
     store: Store,
     builder: Builder,
     evaluations: Iterable[EvaluateStage],
-    columns: dict[str, Column],
+    columns: MeasuredColumns,
     loss_families: frozenset[str],
 ) -> Measured:
     """Read what is in the store of some evaluations. Columns that are new are added to ``columns``.
@@ -50,7 +90,7 @@ def read_measured(
         store: Where the evaluations are.
         builder: Knows the metrics' classes.
         evaluations: Those of one row, in the order of the manifest's metrics.
-        columns: How columns are read, by name.
+        columns: Those of the table.
         loss_families: Families of the networks in the tokenizer's loss.
     """
     found = Measured()
@@ -61,10 +101,7 @@ def read_measured(
         instrument = _instrument(builder, stage)
         found.notes += artifact.details["result"].get("notes", ())
         for item in artifact.details["result"]["measurements"]:
-            # Two blocks of one metric in a manifest: the second is told apart by its block's name.
-            name = f"{item['name']} [{stage.metric.label}]" if item["name"] in found.metrics else item["name"]
-            described = (item["unit"], item["better"], item["description"], item["headline"], item["ranks"])
-            columns.setdefault(name, Column(name, *described))
+            name = columns.add(stage.metric, item)
             found.metrics[name] = item["value"]
             found.sources[name] = stage.key
             found.instruments[name] = instrument
@@ -129,6 +166,8 @@ def cell_settings(plan: Plan, planned: PlannedCell) -> dict[str, str]:
         "decoding": content_key({"identity": identity, "inputs": inputs}),
     }
     if prior.training is not None:
+        # Known before anything is measured: along plans that differ from image to image a likelihood is a bound.
+        settings["likelihood"] = "bound" if builder.ordering(prior.ordering).random else "exact"
         settings["validation_images"] = str(prior.training.validation_images)
         if prior.windows is not None:
             settings["validation_images"] += f" windows of {prior.windows.size[0]}×{prior.windows.size[1]}"

@@ -77,9 +77,11 @@ class EvaluationPlanner:
         """A metric of images beside the reference split, or beside the originals of reconstructions."""
         evaluate, metric_class = self.manifest.evaluate, self.builder.load_class(metric)
         reference = originals or self._split(dataset, evaluate.reference)
+        # Without a training there may be no training split; a metric that looks for copies is then refused.
+        copies = metric_class.looks_for_copies
 
-        def features(images: ImageSource, wanted: bool = True) -> ExtractFeatures | None:
-            if metric_class.extractor is None or not wanted:
+        def features(images: ImageSource | None) -> ExtractFeatures | None:
+            if metric_class.extractor is None or images is None:
                 return None
             extractor = metric.parts[metric_class.extractor]
             return ExtractFeatures(self.builder, images, extractor, self.parts.of(extractor, dataset))
@@ -90,9 +92,9 @@ class EvaluationPlanner:
             source,
             reference,
             features(source),
-            features(reference, metric_class.reads_reference),
-            training_features=features(self._split(dataset, "train"), metric_class.looks_for_copies),
-            held_out_features=features(self._split(dataset, evaluate.split), metric_class.looks_for_copies),
+            features(reference if metric_class.reads_reference else None),
+            training_features=features(self._split(dataset, "train") if copies else None),
+            held_out_features=features(self._split(dataset, evaluate.split) if copies else None),
             of_originals=originals is not None,
             parts=self.parts.of(metric, dataset),
         )

@@ -5,14 +5,16 @@ A row can be read without the plan that it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tamingplat.engine import CurvePoint
+
+T = TypeVar("T")
 
 Status = Literal["done", "failed", "refused", "missing"]
 _SEVERITY: tuple[Status, ...] = ("done", "missing", "refused", "failed")
@@ -20,7 +22,10 @@ _SEVERITY: tuple[Status, ...] = ("done", "missing", "refused", "failed")
 
 @dataclass(frozen=True)
 class Column:
-    """How a metric's column is read: unit, direction, description; shown in a narrow table or not, ranking rows or not."""
+    """How a metric's column is read: unit, direction, description; shown in a narrow table or not, ranking rows or not.
+
+    Whether it ranks is to follow from its name: a column is one, whatever rows are in it.
+    """
 
     name: str
     unit: str
@@ -28,6 +33,10 @@ class Column:
     description: str
     headline: bool
     ranks: bool = True
+
+    def joined(self, other: Column) -> Column:
+        """This column with the numbers of another one of its name: where one of them ranks nothing, all of it does not."""
+        return replace(self, ranks=self.ranks and other.ranks)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ class ResultRow:
         machine: Host, device and threads of the training and of the sampling.
         artifacts: Content keys of tokenizer, prior and samples, and of a condition's own tokenizers and a sampler's classifiers
             by their place in its settings: ``conditioner.tokenizer``, ``sampler.classifier``.
+        weights: SHA-256 of the weight files of ``tokenizer`` and ``prior``, of what is done: an artifact that was copied under
+            another key has the same.
         standard_errors: By column name, where the metric's own estimator has one: over subsets of the images, not over seeds.
         instruments: What each column was measured with, by its name.
         settings: Hashes, or the values themselves, of what decides which rows are compared: ``preprocessing`` (the dataset with
@@ -121,6 +132,7 @@ class ResultRow:
     evaluation: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
     standard_errors: dict[str, float] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
@@ -144,14 +156,59 @@ class Results:
 
 
 def join_results(results: Sequence[Results]) -> Results:
-    """The rows of several manifests in one table. What several of them ask for is one row, with the metrics of all."""
-    columns = {column.name: column for one in results for column in one.columns}
+    """The rows of several manifests in one table. What several of them ask for is one row, with the metrics of all.
+
+    Where a later manifest measures a line of an earlier one under the same name and otherwise, with other subsets of a kernel
+    distance say, its column is called by its manifest, too, in all of its rows.
+    """
+    columns: dict[str, Column] = {}
     rows: dict[tuple[object, ...], ResultRow] = {}
-    for row in (row for one in results for row in one.rows):
-        # A refused cell has no group: it stays the row of its manifest.
-        key = (row.kind, row.group or (row.manifest, len(rows)), row.seed)
-        rows[key] = _united(rows[key], row) if key in rows else row
+    for one in results:
+        while clashing := _measured_otherwise(rows.values(), one):
+            one = _renamed(one, {name: f"{name} [{one.name}]" for name in clashing})
+        for column in one.columns:
+            columns[column.name] = columns[column.name].joined(column) if column.name in columns else column
+        for row in one.rows:
+            # A refused cell has no group: it stays the row of its manifest.
+            key = (row.kind, row.group or (row.manifest, len(rows)), row.seed)
+            rows[key] = _united(rows[key], row) if key in rows else row
     return Results(", ".join(one.name for one in results), tuple(rows.values()), tuple(columns.values()))
+
+
+def _measured_otherwise(rows: Iterable[ResultRow], results: Results) -> set[str]:
+    """The columns of some results in which a line of theirs is measured by another instrument than it was before."""
+    known: dict[tuple[str, str], dict[str, Instrument]] = {}
+    for row in rows:
+        if row.group:
+            known.setdefault((row.kind, row.group), {}).update(row.instruments)
+    return {
+        name
+        for row in results.rows
+        for name, instrument in row.instruments.items()
+        if known.get((row.kind, row.group), {}).get(name, instrument) != instrument
+    }
+
+
+def _renamed(results: Results, names: Mapping[str, str]) -> Results:
+    """Results whose columns have other names."""
+
+    def of(found: Mapping[str, T]) -> dict[str, T]:
+        return {names.get(name, name): value for name, value in found.items()}
+
+    rows = [
+        replace(
+            row,
+            metrics=of(row.metrics),
+            sources=of(row.sources),
+            standard_errors=of(row.standard_errors),
+            instruments=of(row.instruments),
+            per_image=of(row.per_image),
+            trained_on=tuple(names.get(name, name) for name in row.trained_on),
+        )
+        for row in results.rows
+    ]
+    columns = [replace(column, name=names.get(column.name, column.name)) for column in results.columns]
+    return replace(results, rows=tuple(rows), columns=tuple(columns))
 
 
 def _united(row: ResultRow, other: ResultRow) -> ResultRow:

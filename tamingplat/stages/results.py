@@ -10,13 +10,20 @@ from tamingplat.engine import CurvePoint
 from tamingplat.manifest import ResolvedComponent
 from tamingplat.stages.evaluate import EvaluateImages
 from tamingplat.stages.failures import read_failure
-from tamingplat.stages.measured import cell_settings, loss_families, read_measured, reference_settings, tuning
+from tamingplat.stages.measured import (
+    MeasuredColumns,
+    cell_settings,
+    loss_families,
+    read_measured,
+    reference_settings,
+    tuning,
+)
 from tamingplat.stages.plan import Plan, PlannedCell, PlannedTokenizer, ReferenceRow
 from tamingplat.stages.prior_stage import PriorStage
-from tamingplat.stages.result_rows import Column, ResultRow, Results, Status
+from tamingplat.stages.result_rows import ResultRow, Results, Status
 from tamingplat.stages.sample import SampleImages
 from tamingplat.stages.stage import Stage
-from tamingplat.stages.tokenizer_stage import TokenizerStage
+from tamingplat.stages.tokenizer_stage import WEIGHTS, TokenizerStage
 from tamingplat.stages.train_classifier import TrainClassifier
 from tamingplat.stages.train_prior import TrainPrior
 from tamingplat.stages.train_tokenizer import TrainTokenizer
@@ -27,11 +34,11 @@ TrainedModel = TokenizerStage | PriorStage | TrainClassifier
 
 def collect_results(plan: Plan, store: Store) -> Results:
     """Read the results of a plan; trains and computes nothing."""
-    columns: dict[str, Column] = {}
+    columns = MeasuredColumns(plan.manifest.metrics)
     rows = [_cell_row(plan, planned, store, columns) for planned in plan.cells]
     rows += [_tokenizer_row(plan, planned, store, columns) for planned in plan.tokenizers]
     rows += [_reference_row(plan, reference, reference.evaluations, store, columns) for reference in plan.references]
-    return Results(plan.manifest.name, tuple(rows), tuple(columns.values()))
+    return Results(plan.manifest.name, tuple(rows), columns.all)
 
 
 def _record(store: Store, stage: Stage) -> dict[str, Any] | None:
@@ -68,6 +75,12 @@ def _training_cost(store: Store, stage: TrainedModel, name: str) -> dict[str, fl
         "logging_seconds": "logging_seconds",
     }
     return {f"{name}_{ours}": record[theirs] for ours, theirs in wanted.items() if record.get(theirs) is not None}
+
+
+def _weights(store: Store, **stages: TrainedModel) -> dict[str, str]:
+    """SHA-256 of the weight files of models, by name, of those that are in the store."""
+    found = {name: store.find(stage.kind, stage.key) for name, stage in stages.items()}
+    return {name: artifact.record["files"][WEIGHTS]["sha256"] for name, artifact in found.items() if artifact is not None}
 
 
 def _machine(training: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +124,7 @@ def _group(prior: PriorStage, samples: SampleImages, evaluation: dict[str, Any])
     return content_key({"identities": identities, "inputs": inputs, "evaluation": evaluation})
 
 
-def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str, Column]) -> ResultRow:
+def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: MeasuredColumns) -> ResultRow:
     cell = planned.cell
     names: dict[str, Any] = {
         **cell.labels,
@@ -134,7 +147,8 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
     }
     machine: dict[str, Any] = {}
     curve: tuple[CurvePoint, ...] = ()
-    if sampling := _record(store, samples):
+    if drawn := store.find(samples.kind, samples.key):
+        sampling = drawn.details["result"]
         cost |= {
             "sampling_seconds": sampling["seconds"],
             "samples_per_second": sampling["images_per_second"],
@@ -146,7 +160,8 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
         }
         # Samples of before the type was recorded have none.
         stated = ("device", "dtype", "threads", "processes", "decode_included")
-        machine["sampling"] = {key: sampling[key] for key in stated if key in sampling}
+        machine["sampling"] = {"host": drawn.provenance.get("host")}
+        machine["sampling"] |= {key: sampling[key] for key in stated if key in sampling}
     if isinstance(prior, TrainPrior) and (training := _record(store, prior)):
         machine["training"] = _machine(training)
         machine["ema"] = prior.settings.ema_decay
@@ -164,6 +179,7 @@ def _cell_row(plan: Plan, planned: PlannedCell, store: Store, columns: dict[str,
         cost=cost,
         machine=machine,
         artifacts=artifacts,
+        weights=_weights(store, tokenizer=tokenizer, prior=prior),
         settings=cell_settings(plan, planned),
         tuning=tuning(plan, cell.components.values()),
         curve=curve,
@@ -182,7 +198,7 @@ def _reference_group(plan: Plan, reference: ReferenceRow) -> str:
 
 
 def _reference_row(
-    plan: Plan, reference: ReferenceRow, needed: Sequence[Stage], store: Store, columns: dict[str, Column]
+    plan: Plan, reference: ReferenceRow, needed: Sequence[Stage], store: Store, columns: MeasuredColumns
 ) -> ResultRow:
     """A row without a prior; it is done when ``needed`` is."""
     images, tokenizer = reference.images, reference.tokenizer
@@ -209,12 +225,13 @@ def _reference_row(
         evaluation=_evaluation(plan, images.dataset, images.count),
         machine=machine,
         artifacts={"tokenizer": tokenizer.key} if tokenizer else {},
+        weights=_weights(store, tokenizer=tokenizer) if tokenizer else {},
         settings=reference_settings(plan, images.dataset, tokenizer),
         tuning=tuning(plan, parts),
     )
 
 
-def _tokenizer_row(plan: Plan, planned: PlannedTokenizer, store: Store, columns: dict[str, Column]) -> ResultRow:
+def _tokenizer_row(plan: Plan, planned: PlannedTokenizer, store: Store, columns: MeasuredColumns) -> ResultRow:
     cell = planned.cell
     if planned.row is not None:
         row = _reference_row(plan, planned.row, planned.stages, store, columns)

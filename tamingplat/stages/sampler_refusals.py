@@ -69,6 +69,11 @@ def _seen_splits(builder: Builder, classifier: ResolvedComponent) -> tuple[str, 
     return built.seen_splits
 
 
+_ONLY_WATCHING = ("validate_every", "validation_images")
+"""Training settings that say how a training is followed: the weights are the same whatever they are."""
+
+
 def _weights(builder: Builder, network: ResolvedComponent) -> Any:
     """What decides a classifier's weights, on one dataset."""
-    return builder.identity(network), network.train and training_identity(network.train)
+    settings = training_identity(network.train) if network.train else {}
+    return builder.identity(network), {name: value for name, value in settings.items() if name not in _ONLY_WATCHING}

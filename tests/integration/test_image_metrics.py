@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import socket
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -96,20 +97,20 @@ def test_every_metric_of_images_in_one_table(blobs: Path, tmp_path: Path) -> Non
     results = collect_results(plan_of(manifest, folder), Store(folder))
     rows = {row.kind: row for row in results.rows}
     of_images = {
-        "fd-st-vgg (N=12)",
+        "fd-st-vgg (N=12, reference=96)",
         "kd-st-vgg (subset=12, N=12)",
-        "precision-st-vgg (N=12)",
-        "recall-st-vgg (N=12)",
+        "precision-st-vgg (N=12, reference=96)",
+        "recall-st-vgg (N=12, reference=96)",
         "memorisation-st-vgg (N=12)",
         "near-copies-st-vgg (N=12)",
     }
     assert of_images <= set(rows["cell"].metrics)
     assert set(rows["real"].metrics) == of_images
-    of_originals = {"rfd-st-vgg (N=12)", "rkd-st-vgg (subset=12, N=12)"}
+    of_originals = {"rfd-st-vgg (N=12, reference=12)", "rkd-st-vgg (subset=12, N=12)"}
     assert set(rows["reconstruction"].metrics) == of_images | of_originals | {"PSNR", "SSIM", "st-alex distance"}
 
     ranks = {column.name: column.ranks for column in results.columns}
-    assert not ranks["fd-st-vgg (N=12)"] and ranks["kd-st-vgg (subset=12, N=12)"]
+    assert not ranks["fd-st-vgg (N=12, reference=96)"] and ranks["kd-st-vgg (subset=12, N=12)"]
     for row in results.rows:
         assert row.standard_errors["kd-st-vgg (subset=12, N=12)"] > 0
         for name, values in row.per_image.items():
@@ -120,6 +121,9 @@ def test_every_metric_of_images_in_one_table(blobs: Path, tmp_path: Path) -> Non
     assert cell.cost["seconds_per_sample"] == pytest.approx(1 / cell.cost["samples_per_second"])
     assert cell.cost["sampled_tokens_per_second"] == pytest.approx(36 * cell.cost["samples_per_second"])
     assert cell.machine["sampling"]["dtype"] == "float32" and cell.machine["sampling"]["decode_included"]
+    assert cell.machine["sampling"]["host"] == socket.gethostname()
+    assert {kind: len(digest) for kind, digest in cell.weights.items()} == {"tokenizer": 64, "prior": 64}
+    assert rows["reconstruction"].weights == {"tokenizer": cell.weights["tokenizer"]} and not rows["real"].weights
     # Twelve of the validation images among all of them.
     assert 0.3 < rows["real"].metrics["memorisation-st-vgg (N=12)"] < 0.7
 

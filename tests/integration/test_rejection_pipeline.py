@@ -110,7 +110,7 @@ def test_every_cell_is_done_and_what_was_drawn_is_counted(manifest: Path, store:
         "best": 36,
         "kept": 28,
     }
-    assert all(row["metrics"]["fd-classifier (N=12)"] >= 0 for row in cells.values())
+    assert all(row["metrics"]["fd-classifier (N=12, reference=96)"] >= 0 for row in cells.values())
     judged = cells["best"]["cost"]["sampler_classifier_parameters"]
     assert judged > 0 and "sampler_classifier_parameters" not in cells["ancestral"]["cost"]
     planned = plan(tamingplat_here, manifest, store)
@@ -161,6 +161,15 @@ def test_samples_are_those_of_their_condition_and_the_first_candidate_is_the_pla
             ['metric.fd-classifier.config.extractor.config.classifier="judge"'],
             "kept",
             "chooses samples by judge, and metric:fd measures them with the same weights, judge",
+        ),
+        (
+            [
+                # Followed more closely, it is the same network all the same.
+                "classifier.other={ use = 'residual', config = { width = 4, norm_groups = 2, stages = 2 }, "
+                "train = { steps = 3, batch_size = 8, warmup_steps = 0, validate_every = 1, validation_images = 7 } }"
+            ],
+            "kept",
+            "chooses samples by judge, and metric:fd measures them with the same weights, other",
         ),
         (['evaluate.split="train"'], "best", "trained on the split train, and that is the one that is measured"),
         (["sampler.kept.config.acceptance=0.3"], "kept", "keeps 4 of a pool of 14"),

@@ -139,8 +139,9 @@ def test_fid_and_kid_of_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     theirs = json.loads(result.stdout)
 
     (row,) = (row for row in collect_results(plan, store).rows if row.kind == "cell")
-    assert row.metrics["fid (N=6)"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
+    fid = f"fid (N=6, reference={count})"
+    assert row.metrics[fid] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
     kid = f"kid (subset={subset}, N=6)"
     assert row.metrics[kid] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-5)
-    assert row.metrics["fid (N=6)"] > 1 and abs(row.metrics[kid]) > 1e-3
+    assert row.metrics[fid] > 1 and abs(row.metrics[kid]) > 1e-3
     assert row.standard_errors[kid] > 0

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from tamingplat_classifiers import weight_files
 from tamingplat_classifiers.config import Architecture, ResidualConfig, TorchvisionConfig
 from tamingplat_classifiers.features import ClassifierFeatures
 from tamingplat_classifiers.pretrained import TorchvisionClassifier
@@ -80,8 +81,10 @@ def test_what_is_not_the_networks_is_refused_with_its_place(local: dict[str, Any
     with pytest.raises(DataError, match=r"misshapen: features\.0"):
         pretrained(**{**local, "architecture": "mobilenet_v2"}).features(images())
     (tmp_path / "evil.pth").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    evil = pretrained(**{**local, "weights": tmp_path / "evil.pth"})
+    assert "evil.pth: not a readable weight file" in (evil.missing() or "")
     with pytest.raises(DataError, match="not a readable weight file"):
-        pretrained(**{**local, "weights": tmp_path / "evil.pth"}).features(images())
+        evil.features(images())
     for text, message in (("a\nb\na\n", "names a more than once"), ("a\n\nb\n", "every line must name a class")):
         (tmp_path / "names.txt").write_text(text)
         with pytest.raises(DataError, match=message):
@@ -139,7 +142,7 @@ def test_a_file_of_the_published_name_is_the_published_file(
     folder.mkdir(parents=True)
     classifier = pretrained(architecture="mobilenet_v3_small")
     torch.save(mobilenet_v3_small(weights=None).state_dict(), folder / "mobilenet_v3_small-047dcff4.pth")
-    assert classifier.missing() is None
+    assert "its SHA-256 does not begin with 047dcff4" in (classifier.missing() or "")
     with pytest.raises(DataError, match="its SHA-256 does not begin with 047dcff4"):
         classifier.features(images())
 
@@ -148,6 +151,16 @@ def test_lpips_shares_the_weights_of_two_architectures(local: dict[str, Any]):
     assert pretrained(architecture="vgg16").families == pretrained(architecture="alexnet").families == {"lpips"}
     assert not pretrained(architecture="resnet18").families and not pretrained(**local).families
     assert pretrained(trained_on=("validation",)).seen_splits == ("validation",)
+
+
+def test_torchvisions_own_file_is_a_relative_of_lpips_whoever_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "mine.pth"
+    named = {"architecture": "vgg16", "weights": path}
+    assert pretrained(**named).families == {"lpips"}  # nobody knows what is not there
+    path.write_bytes(b"somebody's own")
+    assert not pretrained(**named).families
+    monkeypatch.setattr(weight_files, "file_digest", lambda _: f"397923af{'0' * 56}")
+    assert pretrained(**named).families == {"lpips"}
 
 
 def test_the_residual_network_learns_what_distinguishes_classes():

@@ -110,8 +110,10 @@ def test_an_archive_that_is_not_the_published_one_is_not_opened(scripted: Path, 
         raise AssertionError("a program of unknown origin would have been loaded")
 
     monkeypatch.setattr(torch.jit, "load", load)
+    extractor = ClipFeatures(ClipConfig(weights=scripted), {})
+    assert "tiny.pt: not a readable weight file" in (extractor.missing() or "")
     with pytest.raises(DataError, match=r"tiny\.pt: not a readable weight file"):
-        ClipFeatures(ClipConfig(weights=scripted), {}).features(images())
+        extractor.features(images())
 
 
 def test_files_of_other_networks(scripted: Path, tmp_path: Path) -> None:
@@ -269,8 +271,9 @@ def test_a_file_of_the_published_name_is_the_published_file(tmp_path: Path, monk
     for extractor, file, digest in (
         (Vgg16Features(Vgg16Config(), {}), "vgg16-397923af.pth", "397923af"),
         (ClipFeatures(ClipConfig(), {}), "clip-ViT-B-32.pt", "40d36571"),
+        (Dinov2Features(Dinov2Config(), {}), "dinov2_vitl14_pretrain.pth", "d5383ea8"),
     ):
         torch.save({"a": torch.zeros(1)}, tmp_path / "checkpoints" / file)
-        assert extractor.missing() is None
+        assert f"{file}: its SHA-256 does not begin with {digest}" in (extractor.missing() or "")
         with pytest.raises(DataError, match=f"its SHA-256 does not begin with {digest}"):
             extractor.features(images())

@@ -146,8 +146,6 @@ def test_kernel_columns_name_features_subset_and_number_and_rank() -> None:
     (measured,) = run(subject(draw(30, 0), draw(20, 1)))
     assert (measured.name, measured.better, measured.ranks) == ("kd-given (subset=20, N=30)", "lower", True)
     assert "30 images and 20 of the train split" in measured.description
-    assert numbered("kd-given", 10_000, "subset=1000") == "kd-given (subset=1000)"
-    assert (numbered("fid", 9_999), numbered("fid", 10_000)) == ("fid (N=9999)", "fid")
     other = Given(NoConfig(), {})
     other.kind = "large"
     assert KernelDistance(KernelConfig(extractor=NAMED), {"extractor": other}).name == "kd-given-large"
@@ -194,6 +192,13 @@ class FewClasses(InceptionLogits):
     dimensions = 6
 
 
+@pytest.mark.parametrize("count", [9_999, 10_000, 50_000])
+def test_other_numbers_of_images_are_other_columns(count: int) -> None:
+    assert numbered("kd-given", count, "subset=1000") == f"kd-given (subset=1000, N={count})"
+    assert numbered("fid", count, reference=10_000) == f"fid (N={count})"
+    assert numbered("fid", count, reference=9_999) == f"fid (N={count}, reference=9999)"
+
+
 def test_the_inception_score_is_its_formula() -> None:
     logits = 3 * draw(11, 0, dimensions=6)
     metric = InceptionScore(InceptionScoreConfig(splits=2), {"extractor": FewClasses(InceptionConfig(), {})})
@@ -226,13 +231,19 @@ def test_precision_and_recall_by_counting() -> None:
     one, other = draw(40, 0), 1.5 * draw(30, 1, 0.7)
     metric = PrecisionRecall(PrecisionRecallConfig(extractor=NAMED, neighbours=2), GIVEN)
     precision, recall = metric.run(subject(one, other))
-    assert (precision.name, recall.name) == ("precision-given (N=40)", "recall-given (N=40)")
+    assert (precision.name, recall.name) == (
+        "precision-given (N=40, reference=30)",
+        "recall-given (N=40, reference=30)",
+    )
     assert precision.value == pytest.approx(share_among(one, other, 2))
     assert recall.value == pytest.approx(share_among(other, one, 2))
     assert 0 < recall.value < 1 and 0 < precision.value < 1 and precision.value != recall.value
     assert "2 samples are too few for a 2-th nearest neighbour; give at least 3" in (refusal(metric, 2, 9) or "")
     vgg = PrecisionRecall(PrecisionRecallConfig(), {"extractor": Vgg16Features(Vgg16Config(), {})})
-    assert [item.name for item in vgg.run(subject(one, other))] == ["precision (N=40)", "recall (N=40)"]
+    assert [item.name for item in vgg.run(subject(one, other))] == [
+        "precision (N=40, reference=30)",
+        "recall (N=40, reference=30)",
+    ]
 
 
 def memorised(samples: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> Sequence[Measurement]:

@@ -104,14 +104,27 @@ def test_what_is_not_finite_fails(value: float) -> None:
 def test_the_column_names_features_reference_and_number() -> None:
     extractor = ColourMoments(NoConfig(), {})
     (measurement,) = metric(extractor).run(subject(pictures(30, 0), pictures(40, 1), extractor))
-    assert measurement.name == "fd-moments (N=30)"
+    assert measurement.name == "fd-moments (N=30, reference=40)" and not measurement.ranks
     assert measurement.network
     assert measurement.better == "lower"
     assert "30 images and 40 of the train split" in measurement.description
-    many = np.random.default_rng(0).normal(size=(10_000, 3)).astype(np.float32)
-    images = np.empty((10_000, 3, 1, 1), np.uint8)
-    given = ImageSubject(images, lambda: None, many, many, "train", images, torch.device("cpu"))
-    assert metric().run(given)[0].name == "fd-moments"
+
+
+@pytest.mark.parametrize(
+    ("count", "reference", "name", "ranks"),
+    [
+        (10_000, 10_000, "fd-moments (N=10000)", True),
+        (10_001, 10_000, "fd-moments (N=10001)", True),
+        (10_000, 9_999, "fd-moments (N=10000, reference=9999)", False),
+        (9_999, 10_000, "fd-moments (N=9999)", False),
+    ],
+)
+def test_whether_a_column_ranks_can_be_told_by_its_name(count: int, reference: int, name: str, ranks: bool) -> None:
+    features = np.random.default_rng(0).normal(size=(10_001, 3)).astype(np.float32)
+    images = np.empty((count, 3, 1, 1), np.uint8)
+    given = ImageSubject(images, lambda: None, features[:count], features[:reference], "train", images, torch.device("cpu"))
+    (measurement,) = metric().run(given)
+    assert (measurement.name, measurement.ranks) == (name, ranks)
 
 
 def test_refusals() -> None:
@@ -173,7 +186,7 @@ def test_torch_fidelity_gives_the_same_figure_with_the_offline_network(tmp_path:
     one, other = save(tmp_path / "one", images), save(tmp_path / "other", reference)
     measure = FrechetDistance(StVggFrechetConfig(allow_few=True), {"extractor": extractor})
     (measurement,) = measure.run(subject(images, reference, extractor))
-    assert measurement.name == "fd-st-vgg (N=24)"
+    assert measurement.name == "fd-st-vgg (N=24, reference=30)"
     assert measurement.value == pytest.approx(by_torch_fidelity(one, other, "tamingplat-st-vgg"), rel=1e-5)
 
 

@@ -77,10 +77,10 @@ def test_the_default_place(published: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "checkpoints").mkdir()
     os.link(published, tmp_path / "checkpoints" / FILE)
     assert extractor.missing() is None
-    assert (
-        inception._read(extractor.weight_file.find("inception", extractor.config)).keys()
-        == torch.load(published, weights_only=True).keys()
-    )
+    assert extractor.weight_file.find("inception", extractor.config) == tmp_path / "checkpoints" / FILE
+    (tmp_path / "checkpoints" / FILE).unlink()
+    (tmp_path / "checkpoints" / FILE).write_bytes(published.read_bytes()[:100_000])
+    assert "its SHA-256 does not begin with" in (extractor.missing() or "")
 
 
 def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,12 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_other_weights_would_not_be_fid(weights: Path) -> None:
-    with pytest.raises(DataError, match=r"random\.pth: its SHA-256 begins with .*, the published weights' with 6726825d"):
-        InceptionFeatures(InceptionConfig(weights=weights), {}).features(images())
+    extractor = InceptionFeatures(InceptionConfig(weights=weights), {})
+    assert "random.pth: its SHA-256 does not begin with 6726825d" in (extractor.missing() or "")
+    with pytest.raises(
+        DataError, match=r"random\.pth: its SHA-256 does not begin with 6726825d.* it would not be FID; take it"
+    ):
+        extractor.features(images())
 
 
 def test_a_named_file_that_is_not_there(tmp_path: Path) -> None:

@@ -119,10 +119,10 @@ def test_a_backbone_in_the_hub_folder_is_found(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     torch.save(random_backbone(models.squeezenet1_1), folder / NETWORKS["squeeze"][2])
     distance = LpipsSqueeze(LpipsConfig(), {})
-    assert distance.missing() is None
+    assert "its SHA-256 does not begin with b8a52dc0" in (distance.missing() or "")
     with pytest.raises(DataError, match="its SHA-256 does not begin with b8a52dc0"):
         distance.distance(torch.zeros(1, 3, 17, 17), torch.ones(1, 3, 17, 17))
-    monkeypatch.setattr(lpips_weights, "_sha256", lambda path: f"b8a52dc0{'0' * 56}")
+    monkeypatch.setattr(lpips_weights, "file_digest", lambda path: f"b8a52dc0{'0' * 56}")
     assert distance.distance(torch.zeros(1, 3, 17, 17), torch.ones(1, 3, 17, 17)) > 0
 
 
@@ -135,7 +135,7 @@ def test_a_download_happens_on_request_alone_and_lands_in_the_hub_folder(tmp_pat
         torch.save(random_backbone(models.squeezenet1_1), destination)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    monkeypatch.setattr(lpips_weights, "_sha256", lambda path: f"b8a52dc0{'0' * 56}")
+    monkeypatch.setattr(lpips_weights, "file_digest", lambda path: f"b8a52dc0{'0' * 56}")
     distance = LpipsSqueeze(LpipsConfig(download=True), {})
     assert distance.missing() is None and not asked
     assert distance.distance(torch.zeros(1, 3, 17, 17), torch.ones(1, 3, 17, 17)) > 0
@@ -152,6 +152,14 @@ def test_a_failed_download_says_which_file_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with pytest.raises(UnavailableError, match=r"no route to host.*put the file into .*checkpoints"):
         LpipsAlex(LpipsConfig(download=True), {}).stack.on(CPU)
+
+
+def test_a_named_file_that_cannot_be_read_is_known_before_it_is_needed(tmp_path):
+    (tmp_path / "cut.pth").write_bytes(b"PK")
+    distance = LpipsAlex(LpipsConfig(weights=tmp_path / "cut.pth"), {})
+    assert "cut.pth: not a readable weight file" in (distance.missing() or "")
+    with pytest.raises(DataError, match=r"cut\.pth: not a readable weight file"):
+        distance.stack.on(CPU)
 
 
 def test_a_file_of_another_backbone_is_refused(tmp_path):

@@ -217,3 +217,22 @@ def test_several_manifests_are_all_planned_before_a_wrong_one_is_reported(
     assert "before this can run:" in out and f"{wrong}:6" in err and str(other) in err
     status, out, _ = command("plan", good, good, "--json", "--no-estimates")
     assert status == 0 and [plan["manifest"] for plan in json.loads(out)] == [str(good), str(good)]
+
+
+@pytest.mark.parametrize("metric", ["fd-st-vgg", "memorisation"])
+def test_imported_tokenizers_are_planned_without_a_training_split(
+    metric: str, tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    parity = Path(__file__).parents[1] / "fixtures" / "parity"
+    assert command("import", "taming", parity / "vqgan.ckpt", "--config", parity / "vqgan.yaml", "--as", "reference")[0] == 0
+    expected = 'image_size = 16, splits = { validation = 500 }, download = "Fetch the blobs."'
+    rest = (
+        '[tokenizer.theirs]\nartifact = "reference"\n[matrix]\ndataset = ["blobs"]\ntokenizer = ["theirs"]\n'
+        f'[evaluate]\nmetrics = ["{metric}"]\nreference = "validation"\n'
+    )
+    manifest = write(tmp_path / "m.toml", "parquet", files(Path("nowhere")), expected, rest)
+    manifest.write_text(manifest.read_text().replace("size = 8", "size = 16"))
+    _, out, err = command("plan", manifest, "--no-estimates")
+    told = " ".join((out + err).split())
+    assert "before this can run:" in told
+    assert ("looks for copies of training images, and the dataset has no split train" in told) == (metric == "memorisation")

@@ -29,6 +29,7 @@ from tamingplat.interfaces.models.metric import (
     Measurement,
     Measures,
     Metric,
+    PlannedSamples,
     PriorSubject,
     SourceLikelihoods,
     Subject,
@@ -52,6 +53,7 @@ from tamingplat.interfaces.models.sampler import (
 from tamingplat.interfaces.models.tokenizer import Tokenizer
 from tamingplat.interfaces.models.trainable import ParameterGroup, Trainable
 from tamingplat.interfaces.models.visits import VisitPlan
+from tamingplat.interfaces.models.weight_files import file_digest, read_tensors, unreadable
 
 INTERFACES: Mapping[Kind, type] = {
     "dataset": Dataset,
@@ -93,6 +95,7 @@ __all__ = [
     "ParameterGroup",
     "Perceptual",
     "PlannedClasses",
+    "PlannedSamples",
     "Prior",
     "PriorBatch",
     "PriorScope",
@@ -112,14 +115,17 @@ __all__ = [
     "VisitPlan",
     "Visits",
     "encode_given",
+    "file_digest",
     "gumbel_noise",
     "mean_over_processes",
     "of_first_process",
     "philox",
     "process_count",
     "process_index",
+    "read_tensors",
     "sum_over_processes",
     "uniform_noise",
+    "unreadable",
     "whole_image_refusal",
     "without_autocast",
 ]

@@ -6,7 +6,7 @@ Shape letters: B batch, C/H/W map, P condition positions, L classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -66,11 +66,32 @@ class Conditioner(ABC):
         """
         return {name: batch[name] for name in self.columns}
 
+    @property
+    def own_maps(self) -> Mapping[str, MapsInfo]:
+        """What ``derive`` finds in images and a user may have already, by name, with size and channels of such an image.
+
+        A sketch in place of the edges of a photo, for instance. Empty, as by default, where there is no such thing.
+        """
+        return {}
+
+    def contents_beside(self, own: Collection[str]) -> tuple[str, ...]:
+        """Those of ``contents`` that still matter where the ``own_maps`` of these names are given."""
+        return self.contents
+
+    def derive_beside(self, batch: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What ``derive`` returns, with what is given in place of what it would find.
+
+        Args:
+            batch: Examples as for ``derive``; what does not matter beside ``own`` may be anything of its shape.
+            own: Some of ``own_maps``, uint8 (B, C, H, W).
+        """
+        return self.derive(batch)
+
     def maps(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The images that the condition's own tokenizer sees, float (B, C, H, W) as ``maps_info`` says.
 
         Args:
-            batch: What ``derive`` returns, on the device of the tokenizer.
+            batch: What ``derive`` or ``derive_beside`` returns, on the device of the tokenizer.
         """
         raise AssertionError(f"{type(self).__name__} has a tokenizer of its own, but maps is not implemented")
 

@@ -41,7 +41,8 @@ class Measurement:
         values: float64 (n,), one number per image in the order of the split or of the samples, of which ``value`` is the mean;
             ``None`` where it is no mean over images. Rows are compared image by image with them.
         standard_error: Of the metric's own estimator, such as that over the subsets of a kernel distance; never of a bootstrap.
-        ranks: Whether rows may be ranked by it. A Fréchet distance of few images is shown and ranks nothing.
+        ranks: Whether rows may be ranked by it; the same wherever the name is. A Fréchet distance of few images is shown and
+            ranks nothing.
     """
 
     name: str
@@ -207,6 +208,23 @@ class ImageSubject:
 Subject = TokenizerSubject | PriorSubject | ImageSubject
 
 
+@dataclass(frozen=True)
+class PlannedSamples:
+    """What the samples of a cell will be made for, known before anything runs.
+
+    Attributes:
+        space: The codes of an image.
+        conditions: The settings of every conditioner that the condition is made of, each with the name of its component.
+        names_class: Whether the condition names the class of an image.
+        given: The codes that the sampler takes from an image, bool (N,); ``None`` where it draws all of them.
+    """
+
+    space: CodeSpace
+    conditions: tuple[tuple[str, Config], ...]
+    names_class: bool
+    given: npt.NDArray[np.bool_] | None
+
+
 class Metric(ABC):
     """Measures one kind of subject."""
 
@@ -271,6 +289,17 @@ class Metric(ABC):
         Args:
             space: The codes, which the metric does not refuse.
         """
+        return None
+
+    def nothing_asked(self, samples: PlannedSamples) -> str | None:
+        """Of a metric of images: why nothing was asked of samples that it could measure; ``None`` where something was.
+
+        It is left out for such samples, with a note: a cell without a class beside one with a class has no accuracy.
+        """
+        return None
+
+    def samples_refusal(self, samples: PlannedSamples) -> str | None:
+        """Of a metric of images: why its settings contradict what samples are made for, with the remedy; ``None`` where not."""
         return None
 
     @abstractmethod

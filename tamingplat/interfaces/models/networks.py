@@ -27,7 +27,11 @@ class FrozenNetwork(ABC):
 
     @abstractmethod
     def missing(self) -> str | None:
-        """Why the weights cannot be had here, and which file to put where; ``None`` where they can. Reads nothing large."""
+        """Why the weights cannot be had here, and which file to put where; ``None`` where they can.
+
+        A file that is there is looked at, too: what is wrong with it is to be known before anything is trained. Asked again,
+        it reads nothing large; ``file_digest`` and ``unreadable`` remember what they saw.
+        """
 
     @property
     def minimum_size(self) -> int:

@@ -42,6 +42,13 @@ class PriorState(ABC):
     def select(self, rows: Tensor) -> Self:
         """The state of some rows, int64 (B',), in that order; a row may occur several times."""
 
+    def take(self, rows: Tensor) -> Self:
+        """As ``select``, of a state that is used no more but to take other rows from it, each row once.
+
+        A state that need not copy rows for that may share them with what is taken.
+        """
+        return self.select(rows)
+
     @classmethod
     @abstractmethod
     def cat(cls, states: Sequence[Self]) -> Self:
