@@ -6,10 +6,11 @@ draws one batch of images of 64×64 codes from a prior of 16×16 windows with ra
 ``sliding-window`` at strides 1 and 4 and with ``wavefront``; and it times a number of forward passes over whole windows, one of
 which is what the paper's reference implementation computes for every code. Its seconds are the time of a pass times the codes:
 every pass costs the same. All else is timed whole. A ratio is the median over repetitions. Steps are calls of the prior that
-wait for one another.
+wait for one another; their ratios are those to the wavefront's.
 
-``--memory`` prints the peak memory of images of 16×16 to 128×128 codes in place of that, each in a process of its own. The
-sampler is then stopped as soon as all rows in flight see half a window of rows above, from when on memory grows no further.
+``--memory`` prints the peak memory of images of 16×16 to 128×128 codes in place of that, each in a process of its own. Of
+images larger than a window all is given but the last rows, as many as are in flight together: their windows stay at the lower
+border, so that more is known in them than in any others.
 
 Exits with 1 where a ratio is below what is wanted, or where wavefront and stride 1 differ in a code.
 """
@@ -24,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -70,14 +71,11 @@ class Measured:
     device: str
     threads: int
     steps: dict[str, int] = field(default_factory=dict)
+    step_ratios: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     wanted: dict[str, float] = field(default_factory=dict)
     same_codes: bool = True
-
-
-class StoppedError(Exception):
-    """Raised by a prior that was called as often as it should be."""
 
 
 def layout_of(grid: tuple[int, int], condition: str) -> ConditionLayout:
@@ -194,6 +192,9 @@ def measure(registry: Registry, name: str, condition: str, options: argparse.Nam
         told = ", ".join(f"{way} {seconds[-1]:.1f} s" for way, seconds in found.seconds.items())
         report.print(f"{name}, condition {condition}, repetition {repetition + 1}: {told}")
     found.steps["full"] = request.space.length
+    found.step_ratios = {
+        f"{way} / wavefront": found.steps[way] / found.steps["wavefront"] for way in ("full", "sliding-window")
+    }
     found.wanted = BARS[condition]
     for ratio in (*found.wanted, "full / wavefront"):
         slow, fast = ratio.split(" / ")
@@ -211,23 +212,20 @@ def peak_memory(name: str, way: str, side: int, device_name: str, batch: int, th
     sampler = make_sampler(registry, way)
     request = make_request(prior, (side, side), "none", batch, device)
     pass_over_a_window(prior, "none", 1, device)()
-    # Rows 0 to 8 see ever more rows above them, and the wavefront's last row in flight begins after the width of the image.
-    enough = 9 * side if way != "wavefront" else 9 * WINDOW[1] + side
-    left = [enough]
-
-    def note() -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise StoppedError
-
+    if (side, side) != WINDOW:
+        request = only_last_rows(request, -(-side // WINDOW[1]) if way == "wavefront" else 1)
     before = PeakMemory(device).read() if device.type != "cuda" else torch.cuda.memory_allocated(device)
     peak = PeakMemory(device)
-    try:
-        with called(prior, note), torch.inference_mode():
-            sampler.sample(request)
-    except StoppedError:
-        pass
+    with torch.inference_mode():
+        sampler.sample(request)
     return peak.read() - before
+
+
+def only_last_rows(request: SampleRequest, rows: int) -> SampleRequest:
+    """The same where all but so many of the last rows of codes are given."""
+    given = torch.zeros_like(request.plan.order, dtype=torch.bool)
+    given[:, : -rows * request.space.grids[0][1]] = True
+    return replace(request, given=(torch.zeros_like(request.plan.order), given))
 
 
 def print_memory(options: argparse.Namespace) -> None:
@@ -267,16 +265,16 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
-        table = Table(
-            "prior", "condition", "steps", "seconds", *(f"{ratio} (wanted)" for ratio in rows[0].ratios), "same codes"
-        )
+        ratios = [f"{ratio} (wanted)" for ratio in rows[0].ratios]
+        table = Table("prior", "condition", "steps", "ratio of steps", "seconds", *ratios, "same codes")
         for row in rows:
             steps = "\n".join(f"{way} {count:,}" for way, count in row.steps.items())
+            of_steps = "\n".join(f"{name} {ratio:.2f}" for name, ratio in row.step_ratios.items())
             seconds = "\n".join(f"{statistics.median(row.seconds[way]):.1f}" for way in row.steps)
             ratios = [
                 f"{ratio:.2f}{f' ({row.wanted[name]:g})' if name in row.wanted else ''}" for name, ratio in row.ratios.items()
             ]
-            table.add_row(row.prior, row.condition, steps, seconds, *ratios, "yes" if row.same_codes else "no")
+            table.add_row(row.prior, row.condition, steps, of_steps, seconds, *ratios, "yes" if row.same_codes else "no")
         Console(width=180).print(table)
     below = any(row.ratios[name] < least for row in rows for name, least in row.wanted.items())
     return int(below or not all(row.same_codes for row in rows))

@@ -1,6 +1,6 @@
 """Transformer blocks: layer normalisation before attention and before the MLP, GELU, a causal or given mask.
 
-Shape letters: B batch, n tokens, m tokens attended to, C width, H heads, D = C / H.
+Shape letters: B batch, n tokens, a of them asked for, m tokens attended to, C width, H heads, D = C / H.
 """
 
 from __future__ import annotations
@@ -35,15 +35,26 @@ class Attending:
 
     Attributes:
         causal: Whether new tokens are the whole sequence and attend to what is not after them; no mask is needed then.
-        mask: bool (B or 1, 1, n, m), true where a token is attended to; ``None`` for all m.
+        mask: bool (B or 1, 1, a, m), true where a token is attended to; ``None`` for all m.
         memory: Earlier tokens and where new ones are kept; ``None`` keeps none.
         dropout: Share of the attention weights and of both residual branches that is dropped, in training.
+        asked: The tokens that something comes of, the same for all rows or int64 (B, a); others are attended to alone. ``None``
+            for all n.
     """
 
     causal: bool
     mask: Tensor | None = None
     memory: Memory | None = None
     dropout: float = 0.0
+    asked: slice | Tensor | None = None
+
+    def only(self, x: Tensor) -> Tensor:
+        """The tokens that are asked for, (B, a, C), of (B, n, C)."""
+        if self.asked is None:
+            return x
+        if isinstance(self.asked, slice):
+            return x[:, self.asked]
+        return x.gather(1, self.asked[:, :, None].expand(-1, -1, x.shape[2]))
 
 
 def dropped(x: Tensor, share: float) -> Tensor:
@@ -62,14 +73,15 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self._heads = heads
 
-    def forward(self, x: Tensor, layer: int, layers: int, attending: Attending) -> Tensor:
-        """float (B, n, C) to float (B, n, C)."""
+    def forward(self, x: Tensor, layer: int, attending: Attending) -> Tensor:
+        """float (B, n, C) to float (B, a, C)."""
         queries, keys, values = (
-            projection(x).unflatten(-1, (self._heads, -1)).transpose(1, 2) for projection in (self.query, self.key, self.value)
+            projection(tokens).unflatten(-1, (self._heads, -1)).transpose(1, 2)
+            for projection, tokens in ((self.query, attending.only(x)), (self.key, x), (self.value, x))
         )
         memory = attending.memory
         if memory is not None:
-            memory.state.write(layer, layers, keys, values, memory.slots)
+            memory.state.write(layer, keys, values, memory.slots)
             if not attending.causal:
                 keys, values = memory.state.read(layer, memory.count)
         mixed = F.scaled_dot_product_attention(
@@ -89,10 +101,10 @@ class Block(nn.Module):
         self.attn = SelfAttention(width, heads)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, layer: int, layers: int, attending: Attending) -> Tensor:
-        """float (B, n, C) to float (B, n, C)."""
-        attended: Tensor = self.attn(self.ln1(x), layer, layers, attending)
-        x = x + dropped(attended, attending.dropout)
+    def forward(self, x: Tensor, layer: int, attending: Attending) -> Tensor:
+        """float (B, n, C) to float (B, a, C)."""
+        attended: Tensor = self.attn(self.ln1(x), layer, attending)
+        x = attending.only(x) + dropped(attended, attending.dropout)
         return x + dropped(self.mlp(self.ln2(x)), attending.dropout)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, Config, layout_length
 from tamingplat.interfaces.models import ParameterGroup, Prior, PriorBatch, PriorState, VisitPlan, Visits
+from tamingplat_gpt.asked import Asked, passes
 from tamingplat_gpt.blocks import Attending, Block, Memory, dropped, visible
 from tamingplat_gpt.config import GPTConfig
 from tamingplat_gpt.embedding import Tokens, Vocabulary, tokens_at
@@ -141,87 +142,69 @@ class GPT(Prior):
         """
         assert targets.shape[1] == 1, "this prior predicts the next step alone"
         assert state is None or isinstance(state, KeyValueState)
-        return self._predict(codes, visited, targets, condition, lengths, state)
+        return self._predict(Asked(codes, visited, targets, condition, lengths), state)
 
-    def _predict(
-        self,
-        codes: Tensor,
-        visited: Tensor,
-        targets: Tensor,
-        condition: Tensor,
-        lengths: Tensor | None,
-        state: KeyValueState | None,
-    ) -> tuple[Tensor, KeyValueState]:
+    def _predict(self, asked: Asked, state: KeyValueState | None) -> tuple[Tensor, KeyValueState]:
         """See ``logits``."""
+        codes, visited, targets, condition, lengths = asked
         total = self._prefix + visited.shape[1]
         device = codes.device
+        tokens = None if lengths is None else self._prefix + lengths
         last: Tensor | None = None
         slots: slice | Tensor
-        if state is None:
+        if state is None or not state.begun:
+            # The MLPs' features are the largest.
+            of_row = total * 4 * self._config.width * self.pos_emb.element_size()
+            if device.type == "cpu" and len(together := passes(len(codes), of_row)) > 1:
+                return self._apart(asked, None, together, asked.counts())
             index, count, slots = torch.arange(total, device=device)[None], total, slice(0, total)
-            state = KeyValueState(None, total, None if lengths is None else self._prefix + lengths)
-            last = None if lengths is None else self._prefix + lengths - 1
-        elif lengths is None and state.tokens is None:
+            state = KeyValueState.beginning(len(codes), total, tokens)
+            last = None if tokens is None else tokens - 1
+        elif tokens is None and state.tokens is None:
             start = min(state.filled, total - 1)
             index, count, slots = torch.arange(start, total, device=device)[None], total, slice(start, total)
             state.reserve(self._slots)
             state.filled = total
         else:
-            tokens = self._prefix + (torch.full_like(targets[:, 0], visited.shape[1]) if lengths is None else lengths)
+            tokens = torch.full_like(targets[:, 0], total) if tokens is None else tokens
             start_of_row = torch.minimum(state.tokens_of_rows(), tokens - 1)
             missing, counts = torch.stack([tokens - start_of_row, tokens]).tolist()
             new, count = max(missing), max(counts)
             few = [row for row, number in enumerate(missing) if 2 * number <= new]
             if few and new > 8:
-                return self._apart(codes, visited, targets, condition, tokens - self._prefix, state, few)
+                # Each sort on its own, so that none waits for the others.
+                many = [row for row, number in enumerate(missing) if 2 * number > new]
+                return self._apart(asked, state, (few, many), [number - self._prefix for number in counts])
             index = start_of_row[:, None] + torch.arange(new, device=device)
             # Rows with fewer new tokens than others write their surplus to one slot after all that can ever count.
             slots = index.clamp(max=self._slots - 1)
-            state.reserve(self._slots)
+            state.reserve(self._slots, count)
             state.filled, state.tokens = count, tokens
             last = tokens - 1 - start_of_row
         rows = tokens_at(index, self._prefix_rows(condition), codes, visited, lengths, targets)
-        x = self._run(self._embed(rows), self._attending(index, Memory(state, slots, count)))
-        x = x[:, -1:] if last is None else x.gather(1, last[:, None, None].expand(-1, 1, x.shape[2]))
-        return self._to_logits(x), state
+        attending = self._attending(index, Memory(state, slots, count))
+        return self._to_logits(self._run(self._embed(rows), attending, self._asking(attending, index, last))), state
 
     def _apart(
-        self,
-        codes: Tensor,
-        visited: Tensor,
-        targets: Tensor,
-        condition: Tensor,
-        lengths: Tensor,
-        state: KeyValueState,
-        few: Sequence[int],
+        self, asked: Asked, state: KeyValueState | None, groups: Sequence[Sequence[int]], counts: Sequence[int]
     ) -> tuple[Tensor, KeyValueState]:
-        """``logits`` where some rows lack much less than others: each sort on its own, so that none waits for the others.
+        """``logits`` of groups of rows, one after the other.
 
         Args:
-            codes: As in ``logits``, like the others.
-            visited: Likewise.
-            targets: Likewise.
-            condition: Likewise.
-            lengths: Likewise; given.
-            state: Likewise.
-            few: The rows that lack little.
+            asked: About all rows.
+            state: Of all rows.
+            groups: The rows of each group.
+            counts: How many visited positions count in each row.
         """
-        many = [row for row in range(len(codes)) if row not in set(few)]
         states, found = [], []
-        for rows in (few, many):
-            index = torch.tensor(rows, device=codes.device)
-            begin = rows is many and int(state.tokens_of_rows()[index].max()) == 0
-            kept = None if begin else state.select(index)
-            logits, of_rows = self._predict(
-                codes[index], visited[index], targets[index], condition[index], lengths[index], kept
-            )
+        for rows in groups:
+            index = torch.tensor(rows, device=asked.codes.device)
+            longest = max(counts[row] for row in rows)
+            logits, of_rows = self._predict(asked.of(index, longest), None if state is None else state.take(index))
             states.append(of_rows)
             found.append(logits)
-        logits, joined = torch.cat(found), KeyValueState.cat(states)
-        if few[-1] < many[0]:
-            return logits, joined
-        places = torch.tensor([*few, *many], device=codes.device).argsort()
-        return logits[places], joined.select(places)
+        places = torch.tensor([row for rows in groups for row in rows], device=asked.codes.device).argsort()
+        return torch.cat(found)[places], KeyValueState.cat(states).take(places)
 
     def _attending(self, index: Tensor, memory: Memory) -> Attending:
         """What the tokens at ``index`` attend to, with the cheapest mask that says so."""
@@ -232,6 +215,25 @@ class GPT(Prior):
             if index.shape[1] == 1:
                 return Attending(causal=False, memory=memory)
         return Attending(causal=False, mask=visible(index, memory.count, prefix), memory=memory)
+
+    def _asking(self, attending: Attending, index: Tensor, last: Tensor | None) -> Attending:
+        """The same for the last token of every row alone, which is all that is asked of the last block.
+
+        Args:
+            attending: What all tokens attend to.
+            index: int64 (B or 1, n), their places.
+            last: int64 (B,), which of the n is a row's last one; ``None`` where it is the last of them in every row.
+        """
+        if index.shape[1] == 1:
+            return attending
+        memory = attending.memory
+        assert memory is not None
+        if last is None:
+            # It comes after all others, so that there is nothing to mask.
+            return Attending(causal=False, memory=memory, asked=slice(-1, None))
+        place = index.expand(len(last), -1).gather(1, last[:, None])
+        # All of the prefix comes before it, or ends with it, and is visible either way.
+        return Attending(causal=False, mask=visible(place, memory.count, 1), memory=memory, asked=last[:, None])
 
     def _prefix_rows(self, condition: Tensor) -> Tensor:
         """Embedding rows of the prefix, int64 (B, P₀): the condition (B, P), or the start token where P = 0."""
@@ -249,11 +251,11 @@ class GPT(Prior):
             x = x + F.embedding(tokens.predicts, self.target_emb) * predicting
         return x
 
-    def _run(self, x: Tensor, attending: Attending) -> Tensor:
-        """All blocks, float (B, n, C) to float (B, n, C)."""
-        layers = len(self.blocks)
+    def _run(self, x: Tensor, attending: Attending, asking: Attending | None = None) -> Tensor:
+        """All blocks, float (B, n, C) to float (B, n, C), or to the tokens (B, a, C) that ``asking`` asks the last one for."""
+        last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
-            x = block(x, layer, layers, attending)
+            x = block(x, layer, asking if asking is not None and layer == last else attending)
         return x
 
     def _to_logits(self, x: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ Shape letters: B batch, N positions of the grid, M of them that a pass was over,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Protocol, Self
 
 import torch
@@ -79,6 +78,9 @@ class Recorded:
 Source = Lane | Recorded | None
 """Where rows come from; ``None`` for rows of which nothing is known."""
 
+Part = tuple[Source, Sequence[int]]
+"""Rows of a batch: where they come from, and which ones of it they are."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -88,7 +90,7 @@ class Parts:
         parts: For each part where its rows come from, and which ones of it they are.
     """
 
-    parts: tuple[tuple[Source, Sequence[int]], ...]
+    parts: tuple[Part, ...]
 
     @classmethod
     def of(cls, source: Lane | Recorded) -> Self:
@@ -103,7 +105,7 @@ class Parts:
     @classmethod
     def cat(cls, several: Sequence[Self]) -> Self:
         """The rows of all, which are used no more by themselves."""
-        return cls(tuple(part for parts in several for part in parts.parts))
+        return cls(_grouped(part for parts in several for part in parts.parts))
 
     def select(self, rows: Sequence[int]) -> Self:
         """Some rows, which stay as they are when the memories that they come from go on."""
@@ -112,13 +114,14 @@ class Parts:
                 (source.select(torch.tensor(of_source, device=source.ready.device)), range(len(of_source)))
                 if isinstance(source, Lane)
                 else (source, of_source)
-                for source, of_source in self._chosen(rows)
+                for source, of_source in self.take(rows).parts
             )
         )
 
     def take(self, rows: Sequence[int]) -> Self:
         """Some rows, where these parts are used no more: what is taken whole is not copied."""
-        return type(self)(tuple(self._chosen(rows)))
+        places: list[Part] = [(source, [row]) for source, of_source in self.parts for row in of_source]
+        return type(self)(_grouped(places[row] for row in rows))
 
     def lane(self, targets: int) -> Lane:
         """Put together, with K = ``targets`` pending positions. These parts are used no more."""
@@ -136,8 +139,13 @@ class Parts:
         lanes = [model.blank(lane) if isinstance(lane, int) else lane for lane in built]
         return lanes[0] if len(lanes) == 1 and lanes[0].pending_columns.shape[1] == targets else Lane.cat(lanes, targets)
 
-    def _chosen(self, rows: Sequence[int]) -> list[tuple[Source, list[int]]]:
-        """Rows by where they come from, in their order."""
-        places = [(number, row) for number, (_, of_part) in enumerate(self.parts) for row in of_part]
-        groups = groupby((places[row] for row in rows), key=lambda place: place[0])
-        return [(self.parts[number][0], [row for _, row in group]) for number, group in groups]
+
+def _grouped(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The same rows in the same order, where neighbours that come from one memory are one part."""
+    found: list[tuple[Source, list[int]]] = []
+    for source, rows in parts:
+        if found and found[-1][0] is source:
+            found[-1][1].extend(rows)
+        else:
+            found.append((source, list(rows)))
+    return tuple(found)

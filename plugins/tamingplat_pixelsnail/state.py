@@ -141,7 +141,7 @@ class PixelSNAILState(PriorState):
         return self._of(rows, {grid: parts.select(chosen) for grid, parts in self.lanes.items()})
 
     def take(self, rows: Tensor) -> Self:
-        """As ``select``, of a state that is used no more but to take other rows from it, each row once."""
+        """See ``PriorState``: rows that are not needed later are not copied."""
         chosen = rows.tolist()
         return self._of(rows, {grid: parts.take(chosen) for grid, parts in self.lanes.items()})
 

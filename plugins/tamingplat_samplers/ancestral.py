@@ -55,7 +55,7 @@ class Ancestral(Sampler):
         prior, plan, given = request.prior, request.plan, request.given
         count = len(plan.order)
         guidance = Guidance(self._config)
-        condition = guidance.conditions(request.condition, request.null_condition)
+        condition = torch.cat(guidance.conditions(request.condition, request.null_condition))
         if guidance.guides:
             # The order is doubled here and sliced at every step, so that a prior can tell its slices without reading them.
             plan = VisitPlan(guidance.repeat(plan.order), plan.sizes, plan.shared)

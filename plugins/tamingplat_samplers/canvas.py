@@ -132,12 +132,8 @@ class Canvas:
 
     def window_conditions(self, top: int | Tensor, left: int | Tensor) -> Tensor:
         """The conditions that belong to windows, int64 (R, p); arguments as ``window_codes``."""
-        request = self._request
-        condition = _cropped(request.condition, self._condition_at, top, left)
-        if not self._guidance.guides:
-            return condition
-        assert request.null_condition is not None, "guidance_refusal says whether a prior can be guided"
-        return torch.cat([condition, _cropped(request.null_condition, self._condition_at, top, left)])
+        conditions = self._guidance.conditions(self._request.condition, self._request.null_condition)
+        return torch.cat([_cropped(condition, self._condition_at, top, left) for condition in conditions])
 
     def rows(self, windows: int) -> int:
         """R, for F = ``windows``."""

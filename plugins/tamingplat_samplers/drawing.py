@@ -39,24 +39,24 @@ def guidance_refusal(config: LogitsConfig, scope: PriorScope) -> str | None:
 class Guidance:
     """Runs a prior on every image with its condition and, in the same batch, without it.
 
-    Rows 0 … B−1 have the condition and rows B … 2B−1 the absent one, over one state. Where guidance is off there is no
-    second half, and nothing is copied.
+    Rows 0 … B−1 have the condition and rows B … 2B−1 the absent one, over one state. Where only one of them counts there is no
+    second half, and nothing is copied: the condition where guidance is off, and the absent one where it is 0.
     """
 
     def __init__(self, config: LogitsConfig) -> None:
         self._scale = config.guidance
-        self.guides = config.guidance != 1
+        self.guides = config.guidance not in (0, 1)
 
     def repeat(self, tensor: Tensor) -> Tensor:
         """(B, …) as (R, …), the same in both halves."""
         return torch.cat([tensor, tensor]) if self.guides else tensor
 
-    def conditions(self, condition: Tensor, null: Tensor | None) -> Tensor:
-        """Conditions and absent conditions, int64 (B, P) each, as the rows of one batch, int64 (R, P)."""
-        if not self.guides:
-            return condition
+    def conditions(self, condition: Tensor, null: Tensor | None) -> tuple[Tensor, ...]:
+        """What a prior is asked with: conditions or absent conditions, int64 (B, P) each, or both, half after half."""
+        if self._scale == 1:
+            return (condition,)
         assert null is not None, "guidance_refusal says whether a prior can be guided"
-        return torch.cat([condition, null])
+        return (condition, null) if self.guides else (null,)
 
     def combine(self, logits: Tensor) -> Tensor:
         """u + s·(c − u) of log-probabilities c with the condition and u without it, float (R, K, V) to float64 (B, K, V).

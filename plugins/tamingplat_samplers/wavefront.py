@@ -131,7 +131,7 @@ class Wavefront(Sampler):
 def _carried(
     state: PriorState | None, flying: Sequence[Flight], previous: Sequence[Flight], canvas: Canvas
 ) -> PriorState | None:
-    """What of the last step's state serves the rows in flight; ``None`` where all of them begin anew.
+    """What of the last step's state, which is used up, serves the rows in flight; ``None`` where all of them begin anew.
 
     A row goes on where its window has stayed, which it does at the left and at the right border.
     """
@@ -143,7 +143,7 @@ def _carried(
         return state
     staying = [source for source in sources if source is not None]
     if len(staying) == len(sources):
-        return state.select(torch.cat(canvas.state_rows(staying, len(previous))))
+        return state.take(torch.cat(canvas.state_rows(staying, len(previous))))
     # On an accelerator a few more rows in a batch cost nearly nothing, and putting a state together from parts costs more.
     if not staying or canvas.codes.device.type != "cpu":
         return None
@@ -153,7 +153,7 @@ def _carried(
         for stays, group in groupby(sources, key=lambda source: source is not None):
             windows = list(group)
             if stays:
-                parts.append(state.select(torch.cat([of_window[source] for source in windows if source is not None])))
+                parts.append(state.take(torch.cat([of_window[source] for source in windows if source is not None])))
             elif (blank := state.blank(len(windows) * len(of_window[0]))) is not None:
                 parts.append(blank)
             else:

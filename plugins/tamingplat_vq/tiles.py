@@ -10,13 +10,14 @@ Shape letters: C channels, H/W map, h/w tile, G groups. Maps are of one image, (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad, scaled_dot_product_attention, silu
 
+from tamingplat.interfaces.models import Tokenizer
 from tamingplat_vq.layers.encoder_decoder import AttentionBlock, Decoder, Downsample, Encoder, Level, ResidualBlock, Upsample
 
 # Scores of attention that are held at once, as a number of float32: 64 MiB.
@@ -73,6 +74,10 @@ class TiledNetwork:
 
     def encode(self, encoder: Encoder, image: Tensor) -> Tensor:
         """float (1, C, H, W), on any device, to latents (1, Z, H/f, W/f), on the CPU."""
+        return self.project(encoder, self.features(encoder, image))
+
+    def features(self, encoder: Encoder, image: Tensor) -> Map:
+        """float (1, C, H, W), on any device, to what comes before the last normalisation; see ``Encoder.features``."""
         x = self._convolve(self._stored(image), encoder.conv_in, self.tile)
         scale = 1
         for level in encoder.down:
@@ -81,8 +86,12 @@ class TiledNetwork:
             if isinstance(level.downsample, Downsample):
                 scale *= 2
                 x = self._downsample(x, level.downsample, scale)
-        x = self._middle(x, encoder.mid.block_1, encoder.mid.attn_1, encoder.mid.block_2, scale)
-        return self._convolve(x, encoder.conv_out, self._side(scale), _activated(x, encoder.norm_out, self.device)).values
+        return self._middle(x, encoder.mid.block_1, encoder.mid.attn_1, encoder.mid.block_2, scale)
+
+    def project(self, encoder: Encoder, features: Map) -> Tensor:
+        """What ``features`` gives to latents (1, Z, H/f, W/f), on the CPU."""
+        side = self._side(1 << (len(encoder.down) - 1))
+        return self._convolve(features, encoder.conv_out, side, _activated(features, encoder.norm_out, self.device)).values
 
     def decode(self, decoder: Decoder, latents: Tensor) -> Tensor:
         """(1, Z, h, w), on any device, to an image float (1, C, H, W), on the CPU."""
@@ -96,6 +105,26 @@ class TiledNetwork:
                 scale //= 2
                 x = self._upsample(x, level.upsample, scale)
         return self._convolve(x, decoder.conv_out, self.tile, _activated(x, decoder.norm_out, self.device)).values
+
+    def upsample(self, layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+        """(1, C, h, w), on any device, through upsampling layers that end at the resolution of the tiles, on the CPU."""
+        layers, doubled = list(layers), self._stored(x)
+        for number, layer in enumerate(layers, start=1):
+            assert isinstance(layer, Upsample)
+            doubled = self._upsample(doubled, layer, 1 << (len(layers) - number))
+        return doubled.values
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, image_size: tuple[int, int], device: torch.device) -> TiledNetwork | None:
+        """What runs a tokenizer's networks for images larger than its tile; ``None`` where they run at once."""
+        if tokenizer.tile is None or max(image_size) <= tokenizer.tile:
+            return None
+        assert not tokenizer.training, "tiles are for encoding and decoding, not for training"
+        return cls(tokenizer.tile, device)
+
+    def coarser(self, factor: int) -> TiledNetwork:
+        """What runs networks whose images are feature maps, ``factor`` times coarser than the images."""
+        return replace(self, tile=self._side(factor))
 
     def _side(self, scale: int) -> int:
         """Side of a tile of a map that is ``scale`` times coarser than the image."""

@@ -85,7 +85,7 @@ class VQTokenizer(Tokenizer):
         """
         size = (images.shape[2], images.shape[3])
         self.code_space(size)
-        if (network := self._in_tiles(size)) is None:
+        if (network := TiledNetwork.of(self, size, images.device)) is None:
             return self.quantize.codes(self.latents(images)).flatten(1)
         latents = [network.encode(self.encoder, image).to(images.device) for image in torch.split(images, 1)]
         return torch.cat([self.quantize.codes(self.quant_conv(image)).flatten(1) for image in latents])
@@ -99,14 +99,7 @@ class VQTokenizer(Tokenizer):
         space = self.code_space(image_size)
         assert codes.shape[1] == space.length, f"{codes.shape[1]} codes for a grid of {space.grids[0]}"
         vectors = self.post_quant_conv(self.quantize.lookup(codes.view(-1, *space.grids[0])))
-        if (network := self._in_tiles(image_size)) is None:
+        if (network := TiledNetwork.of(self, image_size, codes.device)) is None:
             images: Tensor = self.decoder(vectors)
             return images
         return torch.cat([network.decode(self.decoder, latents) for latents in torch.split(vectors, 1)]).to(codes.device)
-
-    def _in_tiles(self, image_size: tuple[int, int]) -> TiledNetwork | None:
-        """What runs encoder and decoder for images that are larger than a tile; ``None`` where they run at once."""
-        if self.tile is None or max(image_size) <= self.tile:
-            return None
-        assert not self.training, "tiles are for encoding and decoding, not for training"
-        return TiledNetwork(self.tile, self.quant_conv.weight.device)

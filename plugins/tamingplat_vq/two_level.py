@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ from tamingplat_vq.adversarial import AdversarialTokenizer, Adversary, Autoencod
 from tamingplat_vq.layers.encoder_decoder import Architecture, Decoder, Encoder, Upsample
 from tamingplat_vq.quantizer import code_statistics, make_quantizer
 from tamingplat_vq.reconstruction import ReconstructionLoss
+from tamingplat_vq.tiles import TiledNetwork
 from tamingplat_vq.two_level_config import TwoLevelVQGANConfig
 
 
@@ -64,6 +65,8 @@ class TwoLevelVQGAN(AdversarialTokenizer):
     Raises:
         TamingplatError: Images of this size or with so many channels are impossible; nothing was allocated yet.
     """
+
+    tiles: ClassVar[bool] = True
 
     config: TwoLevelVQGANConfig
 
@@ -148,11 +151,30 @@ class TwoLevelVQGAN(AdversarialTokenizer):
         Raises:
             TamingplatError: The images are not divisible by the factor of the coarse grid.
         """
-        self.code_space((images.shape[2], images.shape[3]))
+        size = (images.shape[2], images.shape[3])
+        self.code_space(size)
+        if (network := TiledNetwork.of(self, size, images.device)) is not None:
+            return torch.cat([self._encode_in_tiles(image, network) for image in torch.split(images, 1)])
         encoded = self._encoded(images, None)
         coarse = self.coarse_quantize.codes(encoded.coarse)
         latents = self._fine_latents(encoded.fine, self.coarse_quantize.lookup(coarse), None)
         return torch.cat([coarse.flatten(1), self.quantize.codes(latents).flatten(1)], dim=1)
+
+    def _encode_in_tiles(self, image: Tensor, network: TiledNetwork) -> Tensor:
+        """As ``encode``, of one image (1, C, H, W)."""
+        device, coarser = image.device, network.coarser(1 << self.config.downsampling)
+        features = network.features(self.encoder, image)
+        latents = self.coarse_quant_conv(coarser.encode(self.coarse_encoder, features.values).to(device))
+        coarse = self.coarse_quantize.codes(latents)
+        vectors = self.coarse_post_quant_conv(self.coarse_quantize.lookup(coarse))
+        both = [network.project(self.encoder, features), coarser.decode(self.coarse_decoder, vectors)]
+        fine = self.quantize.codes(self.quant_conv(torch.cat(both, dim=1).to(device)))
+        return torch.cat([coarse.flatten(1), fine.flatten(1)], dim=1)
+
+    def _decode_in_tiles(self, coarse: Tensor, fine: Tensor, network: TiledNetwork) -> Tensor:
+        """As ``decode``, of one image's codebook vectors (1, D, k, l) and (1, D, h, w)."""
+        upsampled = network.coarser(1 << self.config.downsampling).upsample(self.upsample, coarse).to(fine.device)
+        return network.decode(self.decoder, self.post_quant_conv(torch.cat([upsampled, fine], dim=1)))
 
     def decode(self, codes: Tensor, image_size: tuple[int, int]) -> Tensor:
         """int64 (B, N), coarse codes first, to float (B, C, H, W), nominally in [-1, 1] and not clamped.
@@ -163,11 +185,15 @@ class TwoLevelVQGAN(AdversarialTokenizer):
         space = self.code_space(image_size)
         assert codes.shape[1] == space.length, f"{codes.shape[1]} codes for grids of {space.grids}"
         coarse, fine = torch.tensor_split(codes, [space.offsets[1]], dim=1)
-        vectors = self._to_decode(
+        vectors = (
             self.coarse_quantize.lookup(coarse.reshape(-1, *space.grids[0])),
             self.quantize.lookup(fine.reshape(-1, *space.grids[1])),
         )
-        images: Tensor = self.decoder(vectors)
+        if (network := TiledNetwork.of(self, image_size, codes.device)) is not None:
+            of_images = zip(*(torch.split(of_level, 1) for of_level in vectors), strict=True)
+            decoded = [self._decode_in_tiles(of_coarse, of_fine, network) for of_coarse, of_fine in of_images]
+            return torch.cat(decoded).to(codes.device)
+        images: Tensor = self.decoder(self._to_decode(*vectors))
         return images
 
     def autoencode(self, images: Tensor, *, step: int, generator: torch.Generator | None) -> Autoencoded:

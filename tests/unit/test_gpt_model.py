@@ -289,7 +289,7 @@ def test_mixed_precision_gives_float32() -> None:
             logits, state = prior.logits(codes, plan.order[:, :3], plan.order[:, 3:4], condition)
             more, _ = prior.logits(codes, plan.order[:, :5], plan.order[:, 5:6], condition, state=state)
     assert nll.dtype == logits.dtype == more.dtype == torch.float32
-    assert state.cache.dtype == torch.bfloat16
+    assert state.dtype == torch.bfloat16
     torch.testing.assert_close(nll, exact, rtol=0.1, atol=0.2)
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import pytest
 import torch
 from pydantic import ValidationError
+from tamingplat_gpt.config import GPTConfig
+from tamingplat_gpt.model import GPT
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.model import PixelSNAIL
 from tamingplat_samplers.ancestral import Ancestral
 from tamingplat_samplers.config import AncestralConfig
 from torch import Tensor
 
-from tamingplat.interfaces import CodeSpace, NoConfig, TamingplatError
+from tamingplat.interfaces import CodeSpace, ConditionPart, NoConfig, TamingplatError
 from tamingplat.interfaces.models import Prior, PriorState, SampleRequest, VisitPlan, Visits, gumbel_noise
 
 SPACE = CodeSpace(((2, 3),), vocab_size=4)
@@ -254,6 +257,32 @@ def test_a_prior_of_any_subset_skips_what_all_rows_are_given() -> None:
     prior = SumPrior("any_subset")
     sampler().sample(request_of(prior, 2, given=given_at([[ORDER[2]], [ORDER[2], ORDER[0]]])))
     assert [call["targets"][0].tolist() for call in prior.calls] == [[position] for position in ORDER if position != ORDER[2]]
+
+
+@pytest.mark.parametrize(("scale", "rows"), [(0.0, 3), (2.0, 6)])
+def test_guidance_combines_the_logits_with_and_without_the_condition(
+    scale: float, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """u + s·(c − u), filtered behind that; with s = 0 the prior is asked without the condition alone."""
+    torch.manual_seed(0)
+    layout = (ConditionPart("class", 5),)
+    prior = GPT(SPACE, layout, GPTConfig(layers=1, heads=1, width=8), {}).double().eval()
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    condition, null = torch.tensor([[0], [1], [3]]), torch.full((3, 1), 4)
+    request = replace(request_of(prior, 3), layout=layout, condition=condition, null_condition=null)
+    ask, asked = prior.logits, []
+    monkeypatch.setattr(prior, "logits", lambda *given, **more: asked.append(len(given[0])) or ask(*given, **more))
+    codes = sampler(guidance=scale, temperature=0.8, top_k=3).sample(request)
+    assert asked == [rows] * len(ORDER)
+    for time, position in enumerate(ORDER):
+        arguments = (codes, request.plan.order[:, :time], request.plan.order[:, time : time + 1])
+        with_it, without = (ask(*arguments, of_image)[0][:, 0] for of_image in (condition, null))
+        combined = (without + scale * (with_it - without)) / 0.8
+        kept = combined.masked_fill(combined == combined.amin(1, keepdim=True), -torch.inf)
+        noise = gumbel_noise(3, torch.arange(3), torch.full((3, 1), position), SPACE.vocab_size)[:, 0]
+        assert torch.equal((kept + noise).argmax(1), codes[:, position])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tamingplat_samplers.wavefront import Wavefront, flights
 from torch import Tensor
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, ConditionPart, TamingplatError, layout_length
-from tamingplat.interfaces.models import Prior, SampleRequest, VisitPlan, gumbel_noise
+from tamingplat.interfaces.models import Prior, PriorScope, SampleRequest, VisitPlan, gumbel_noise
 
 VOCABULARY = 7
 CLASSES = 4
@@ -126,8 +127,22 @@ def _asked(request: SampleRequest, codes: Tensor, known: int, corner: tuple[int,
     return request.prior.logits(codes, order[:, :known], order[:, known : known + 1], part)[0].double()
 
 
+def _filtered(logits: Tensor, top_k: int, top_p: float) -> Tensor:
+    """Without the codes that top-k takes out, and then without those that top-p takes out of the rest; no two are equal."""
+    more_likely = logits[..., None, :] > logits[..., :, None]
+    logits = logits.masked_fill(more_likely.sum(-1) >= top_k, -torch.inf)
+    mass_before = (more_likely * logits.softmax(-1)[..., None, :]).sum(-1)
+    return logits.masked_fill(mass_before >= top_p, -torch.inf)
+
+
 def written_out(
-    request: SampleRequest, *, stride: int = 1, guidance: float = 1.0, temperature: float = 1.0
+    request: SampleRequest,
+    *,
+    stride: int = 1,
+    guidance: float = 1.0,
+    temperature: float = 1.0,
+    top_k: int = VOCABULARY,
+    top_p: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Codes (B, N) and the logits (B, N, V) that they were drawn from: every code by one pass over its window's known codes.
 
@@ -154,7 +169,8 @@ def written_out(
             found.append(combined)
             positions = torch.full((len(codes), 1), row * width + column)
             noise = gumbel_noise(request.seed, request.indices, positions, VOCABULARY)
-            canvas[:, row, column] = (combined / temperature + noise).argmax(-1)[:, 0]
+            drawn_from = _filtered(combined / temperature, top_k, top_p)
+            canvas[:, row, column] = (drawn_from + noise).argmax(-1)[:, 0]
     return canvas.flatten(1), torch.cat(found, 1)
 
 
@@ -219,6 +235,31 @@ def test_both_draw_what_one_pass_per_code_draws(name: str, case: tuple[Any, ...]
     if stride > 1:
         expected, _ = written_out(request, stride=stride, guidance=guidance)
         assert torch.equal(sliding(request, stride=stride, guidance=guidance), expected)
+
+
+def test_guidance_comes_before_temperature_top_k_and_top_p() -> None:
+    window, grid = (3, 4), (4, 7)
+    settings = {"guidance": 2.0, "temperature": 2.5, "top_k": 4, "top_p": 0.7}
+    request = request_of(prior_of("gpt", window, "class"), grid, window, condition="class", count=4)
+    expected, _ = written_out(request, **settings)  # type: ignore[arg-type]
+    assert torch.equal(sliding(request, **settings), expected)
+    assert torch.equal(wavefront(request, **settings), expected)
+    for left_out in settings:
+        others = {name: value for name, value in settings.items() if name != left_out}
+        assert not torch.equal(sliding(request, **others), expected), left_out
+
+
+@pytest.mark.parametrize("draw", [sliding, wavefront])
+def test_guidance_of_zero_asks_without_the_condition_alone(draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, grid = (3, 3), (3, 5)
+    prior = prior_of("gpt", window, "both")
+    request = request_of(prior, grid, window, condition="both")
+    assert request.null_condition is not None
+    expected = draw(replace(request, condition=request.null_condition))
+    calls = Calls(prior, monkeypatch)
+    assert torch.equal(draw(request, guidance=0), expected)
+    # Two images, in one window or, at the end of one row and the beginning of the next, in two.
+    assert {rows for rows, _, _ in calls.made} <= {2, 4}
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -309,6 +350,22 @@ def test_given_rows_are_kept_and_the_rest_is_drawn_after_them(counts: tuple[int,
     others = replace(free, given=((drawn + 1) % VOCABULARY, mask))
     assert torch.equal(sliding(others), wavefront(others))
     assert torch.equal(wavefront(others)[mask], others.given[0][mask] if others.given else drawn[mask])
+
+
+@pytest.mark.parametrize(
+    "sampler", [SlidingWindow(SlidingWindowConfig(), {}), Wavefront(WavefrontConfig(), {})], ids=["sliding", "wavefront"]
+)
+def test_codes_on_more_than_one_grid_are_refused_with_the_reason(sampler: SlidingWindow | Wavefront) -> None:
+    two, one = CodeSpace(((4, 4), (8, 8)), VOCABULARY), CodeSpace(((8, 8),), VOCABULARY)
+    message = "a window slides over one grid of codes, and these are 2, 4×4 and 8×8: .*; choose a tokenizer with one grid"
+    reasons = [
+        sampler.refusal(two, (), ordering="raster"),
+        # Codes of one grid, and a prior that was trained on those of two.
+        sampler.prior_refusal(one, (), PriorScope(two, (), null_condition=False)),
+    ]
+    for reason in reasons:
+        assert reason is not None and re.search(message, reason)
+    assert sampler.refusal(one, (), ordering="raster") is None
 
 
 @pytest.mark.parametrize("draw", [sliding, wavefront])

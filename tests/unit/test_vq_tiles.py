@@ -9,6 +9,8 @@ from tamingplat_vq.layers.encoder_decoder import Architecture, Decoder, Encoder
 from tamingplat_vq.segmentation import VQSegmentation
 from tamingplat_vq.segmentation_config import SegmentationConfig
 from tamingplat_vq.tiles import TiledNetwork
+from tamingplat_vq.two_level import TwoLevelVQGAN
+from tamingplat_vq.two_level_config import TwoLevelVQGANConfig
 from tamingplat_vq.vqvae import VQVAE
 
 from tamingplat.interfaces.models import Tokenizer
@@ -94,5 +96,55 @@ def test_label_maps_come_back_as_the_same_classes() -> None:
         assert (tokenizer.decode(codes, (40, 24)) == whole).float().mean() > 0.999
 
 
+def two_level() -> TwoLevelVQGAN:
+    """The fine grid is 2 times coarser than the image, the coarse one 8 times; both levels attend."""
+    torch.manual_seed(0)
+    fields = {
+        **NETWORK,
+        "downsampling": 1,
+        "coarse_downsampling": 2,
+        "channel_multipliers": [1, 2, 2, 2],
+        "attention_resolutions": [8, 4],
+        "perceptual": "none",
+        "discriminator_channels": 4,
+        "discriminator_layers": 1,
+    }
+    config = TwoLevelVQGANConfig.model_validate(fields)
+    tokenizer = TwoLevelVQGAN(config, {"perceptual": StandInDistance()}, image_size=(16, 16), channels=3).eval()
+    with torch.no_grad():
+        # Larger than they begin, so that codes differ.
+        for quantizer in (tokenizer.coarse_quantize, tokenizer.quantize):
+            quantizer.embedding.weight.normal_(generator=torch.Generator().manual_seed(1))
+    return tokenizer
+
+
+@pytest.mark.parametrize("tile", [16, 24])
+def test_both_levels_of_codes_agree_with_whole_images(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, image, size = two_level(), images(48, 40, count=2), (48, 40)
+    with torch.inference_mode():
+        codes = tokenizer.encode(image)
+        assert len(torch.unique(codes[:, :30])) > 2 and len(torch.unique(codes[:, 30:])) > 2
+        whole = tokenizer.decode(codes, size)
+        tokenizer.tile = tile
+        for part in (tokenizer.encoder, tokenizer.coarse_encoder, tokenizer.coarse_decoder, tokenizer.decoder):
+            monkeypatch.setattr(part, "forward", None)
+        monkeypatch.setattr(tokenizer.upsample, "forward", None)
+        assert torch.equal(tokenizer.encode(image), codes)
+        assert torch.allclose(tokenizer.decode(codes, size), whole, atol=1e-4)
+
+
+def test_both_levels_have_the_statistics_of_the_whole_image() -> None:
+    # Half of it is black: tiles of their own statistics would give both halves one spread.
+    tokenizer, image = two_level(), images(16, 64)
+    image[..., 32:] = -1
+    with torch.inference_mode():
+        whole = tokenizer.encode(image)
+        alone = [tokenizer.encode(half) for half in image.split(32, dim=3)]
+        tokenizer.tile = 16
+        tiled = tokenizer.encode(image)
+    fine = torch.cat([half[:, 8:].view(8, 16) for half in alone], dim=1).flatten()
+    assert torch.equal(tiled, whole) and not torch.equal(fine, whole[0, 16:])
+
+
 def test_which_tokenizers_know_tiles() -> None:
-    assert VQVAE.tiles and VQSegmentation.tiles and not Tokenizer.tiles
+    assert VQVAE.tiles and VQSegmentation.tiles and TwoLevelVQGAN.tiles and not Tokenizer.tiles
