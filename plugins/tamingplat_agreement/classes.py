@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tamingplat.interfaces import DatasetInfo, TamingplatError
-from tamingplat.interfaces.models import Classifier, ImageSubject, Measurement, Measures, Metric
+from tamingplat.interfaces.models import Classifier, ImageSubject, Measurement, Measures, Metric, PlannedSamples
 from tamingplat_agreement.config import ClassAgreementConfig
 from tamingplat_agreement.scores import in_slices, measurements, shifted, too_few
 
@@ -34,6 +34,10 @@ class ClassAgreement(Metric):
             return f"the classifier tells {told} apart, and the dataset's classes are {has}; take one of these classes"
         return too_few(samples)
 
+    def nothing_asked(self, samples: PlannedSamples) -> str | None:
+        """A condition that names no class asks for none."""
+        return None if samples.names_class else "the condition names no class"
+
     def run(self, subject: ImageSubject) -> Sequence[Measurement]:
         """Measure a set of images.
 
@@ -42,7 +46,7 @@ class ClassAgreement(Metric):
         """
         labels = subject.labels()
         if labels is None:
-            raise TamingplatError("these images were made for no class; class-agreement needs a conditional prior")
+            raise TamingplatError("these images were made for no class; class-agreement needs a condition that names one")
         classifier: Classifier = self.parts["classifier"]
         found = []
         for rows in in_slices(len(subject.images), self.config.batch_size):

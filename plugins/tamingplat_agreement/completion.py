@@ -20,6 +20,7 @@ from tamingplat.interfaces.models import (
     Measures,
     Metric,
     Perceptual,
+    PlannedSamples,
     PriorSubject,
     encode_given,
 )
@@ -115,6 +116,23 @@ class GivenRegion(Metric):
         if reason := self.config.region.refusal(CodeSpace((info.image_size,), 1)):
             return reason
         return too_few(samples)
+
+    def nothing_asked(self, samples: PlannedSamples) -> str | None:
+        """A sampler that draws whole images is given none of them."""
+        return "the sampler is given no part of an image" if samples.given is None else None
+
+    def samples_refusal(self, samples: PlannedSamples) -> str | None:
+        """A region other than the sampler's is refused."""
+        region = self.config.region
+        if reason := region.refusal(samples.space):
+            return reason
+        own = region.mask(samples.space)
+        if samples.given is None or np.array_equal(own, samples.given):
+            return None
+        return (
+            f"its region {region} has {int(own.sum())} codes, of which {int((own & samples.given).sum())} are among the "
+            f"{int(samples.given.sum())} that the sampler is given; set its region to that of the sampler"
+        )
 
     def run(self, subject: ImageSubject) -> Sequence[Measurement]:
         """Measure a set of images."""

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tamingplat.interfaces import DatasetInfo
-from tamingplat.interfaces.models import ImageSubject, Measurement, Measures, Metric
+from tamingplat.interfaces.models import ImageSubject, Measurement, Measures, Metric, PlannedSamples
+from tamingplat_agreement.asked import unlike_condition
 from tamingplat_agreement.config import EdgeAgreementConfig
 from tamingplat_agreement.scores import column_of, in_slices, measurements, too_few, with_others
 
@@ -55,6 +56,10 @@ class EdgeAgreement(Metric):
     def refusal(self, info: DatasetInfo, *, samples: int, reference: int) -> str | None:
         """A single image is refused."""
         return too_few(samples)
+
+    def samples_refusal(self, samples: PlannedSamples) -> str | None:
+        """Edges other than the conditioner's are refused."""
+        return unlike_condition(samples, "edges", self.config, ("low", "high", "blur"))
 
     def run(self, subject: ImageSubject) -> Sequence[Measurement]:
         """Measure a set of images."""

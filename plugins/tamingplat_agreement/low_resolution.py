@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tamingplat.interfaces import DatasetInfo
-from tamingplat.interfaces.models import ImageSubject, Measurement, Measures, Metric
+from tamingplat.interfaces.models import ImageSubject, Measurement, Measures, Metric, PlannedSamples
+from tamingplat_agreement.asked import unlike_condition
 from tamingplat_agreement.config import LowResolutionAgreementConfig
 from tamingplat_agreement.scores import column_of, in_slices, measurements, too_few, with_others
 
@@ -47,6 +48,10 @@ class LowResolutionAgreement(Metric):
         if height % self.config.factor or width % self.config.factor:
             return f"images of {height}×{width} pixels are not divisible by factor {self.config.factor}; change size or factor"
         return too_few(samples)
+
+    def samples_refusal(self, samples: PlannedSamples) -> str | None:
+        """A factor other than the conditioner's is refused."""
+        return unlike_condition(samples, "low-resolution", self.config, ("factor",))
 
     def run(self, subject: ImageSubject) -> Sequence[Measurement]:
         """Measure a set of images."""

@@ -5,13 +5,13 @@ Shape letters: B batch, P condition positions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tamingplat.interfaces import ConditionLayout, Config, DatasetInfo, TamingplatError
+from tamingplat.interfaces import ConditionLayout, Config, DatasetInfo, MapsInfo, TamingplatError
 from tamingplat.interfaces.models import Conditioner
 from tamingplat_conditioners.config import CombinedConfig
 
@@ -54,11 +54,27 @@ class CombinedCondition(Conditioner):
         """What the content of matters to any of the parts."""
         return tuple(dict.fromkeys(name for part in self._parts for name in part.contents))
 
+    @property
+    def own_maps(self) -> Mapping[str, MapsInfo]:
+        """Those of all parts."""
+        return {name: maps for part in self._parts for name, maps in part.own_maps.items()}
+
+    def contents_beside(self, own: Collection[str]) -> tuple[str, ...]:
+        """What still matters to any of the parts."""
+        return tuple(dict.fromkeys(name for part in self._parts for name in part.contents_beside(own)))
+
     def derive(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What each part makes of the batch, under its own name behind the part's number."""
-        return {
-            f"{number}.{name}": value for number, part in enumerate(self._parts) for name, value in part.derive(batch).items()
-        }
+        return self.derive_beside(batch, {})
+
+    def derive_beside(self, batch: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same, with what is given for some of the parts."""
+        derived: dict[str, Tensor] = {}
+        for number, part in enumerate(self._parts):
+            given = {name: value for name, value in own.items() if name in part.own_maps}
+            made = part.derive_beside(batch, given) if given else part.derive(batch)
+            derived |= {f"{number}.{name}": value for name, value in made.items()}
+        return derived
 
     def layout(self, image_size: tuple[int, int]) -> ConditionLayout:
         """The parts of all conditions."""

@@ -7,7 +7,7 @@ Shape letters: B batch, C channels, H/W image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import cv2
@@ -43,6 +43,19 @@ class EdgesCondition(TokenizedCondition):
         cv2.setNumThreads(0)
         edges = [_edges(image, self.config) for image in batch["image"].numpy()]
         return {"edges": torch.from_numpy(np.stack(edges)[:, None])}
+
+    @property
+    def own_maps(self) -> Mapping[str, MapsInfo]:
+        """``edges``: an image of one channel, white on black, such as a sketch."""
+        return {"edges": MapsInfo(self.info.image_size, 1)}
+
+    def contents_beside(self, own: Collection[str]) -> tuple[str, ...]:
+        """Nothing where there are edges."""
+        return () if "edges" in own else self.contents
+
+    def derive_beside(self, batch: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``edges`` where they are given: what is brighter than grey is one."""
+        return {"edges": (own["edges"] > 127).to(torch.uint8)} if "edges" in own else self.derive(batch)
 
     def maps(self, batch: Mapping[str, Tensor]) -> Tensor:
         """``edges``, uint8 (B, 1, H, W), to float32 (B, C, H, W): 1 on an edge and −1 elsewhere."""

@@ -5,7 +5,7 @@ Shape letters: B batch, C channels, H/W image, h/w map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import torch.nn.functional as F
@@ -43,9 +43,25 @@ class LowResolutionCondition(TokenizedCondition):
         """The image alone."""
         return ("image",)
 
-    def maps(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """``image``, uint8 (B, C, H, W), to float32 (B, C, h, w) in [-1, 1]."""
+    @property
+    def own_maps(self) -> Mapping[str, MapsInfo]:
+        """``low-resolution``: the small image, with the image's channels."""
         assert isinstance(self.config, LowResolutionConfig)
-        factor = self.config.factor
-        averaged = F.avg_pool2d(batch["image"].float(), factor).div(127.5).sub(1)
+        height, width = self.info.image_size
+        return {"low-resolution": MapsInfo((height // self.config.factor, width // self.config.factor), self.info.channels)}
+
+    def contents_beside(self, own: Collection[str]) -> tuple[str, ...]:
+        """Nothing where there is a small image."""
+        return () if "low-resolution" in own else self.contents
+
+    def derive_beside(self, batch: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``low-resolution``, uint8 (B, C, H/factor, W/factor), where it is given."""
+        return {"low-resolution": own["low-resolution"]} if "low-resolution" in own else self.derive(batch)
+
+    def maps(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """``image``, uint8 (B, C, H, W), or what it averages to, to float32 (B, C, h, w) in [-1, 1]."""
+        assert isinstance(self.config, LowResolutionConfig)
+        factor, given = self.config.factor, batch.get("low-resolution")
+        small = F.avg_pool2d(batch["image"].float(), factor) if given is None else given.float()
+        averaged = small.div(127.5).sub(1)
         return F.interpolate(averaged, scale_factor=factor, mode="nearest") if self.config.enlarge else averaged

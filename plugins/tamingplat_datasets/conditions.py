@@ -18,6 +18,7 @@ from tamingplat_datasets.pixels import decode_as_stored
 
 _INTEGERS = frozenset({"L", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 _MOST_IN_A_BYTE = 256
+_VISIBILITIES = (0, 1, 2)
 
 
 class UnusableConditionError(ValueError):
@@ -153,6 +154,13 @@ def _figures(value: Any, config: KeypointsConfig) -> npt.NDArray[np.float64]:
     figures = np.array(numbers, dtype=np.float64).reshape(-1, joints, 3)
     if not np.isfinite(figures).all():
         raise UnusableConditionError("keypoints that are NaN or infinite; an absent joint is 0, 0, 0")
+    known = np.isin(figures[..., 2], _VISIBILITIES)
+    if not known.all():
+        figure, joint = np.argwhere(~known)[0]
+        raise UnusableConditionError(
+            f"visibility {figures[figure, joint, 2]:g} of {config.joints[joint]}, which is 0 (absent), 1 (hidden) or 2 (seen); "
+            "turn a detector's scores into these, 2 from a threshold on and 0 below it"
+        )
     return figures
 
 

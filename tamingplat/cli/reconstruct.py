@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tamingplat.cli.files import own_file_problems
 from tamingplat.cli.progress import ProgressLine
 from tamingplat.cli.request import ManifestArgument, SetOption, StoreOption, store_path
 
@@ -43,12 +44,15 @@ def reconstruct(
     opened = open_manifest(manifest, store_path(store), set_ or ())
     tokenizer = open_tokenizer(opened, parse_selection(select) if select else {})
     paths = tokenizer.prepare(images, crop=crop, tile=tile)
+    targets = {path: out / f"{_name(path, paths)}.png" for path in paths}
+    if problems := list(own_file_problems(targets.values(), paths)):
+        raise ProblemsError(problems)
     use_threads(opened.plan.manifest.runtime.threads)
     with ProgressLine() as line:
         for number, made in enumerate(tokenizer.reconstructions(paths, crop=crop, tile=tile)):
             assert made.path is not None, "every image came from a file"
             picture = mosaic(np.stack([made.original, made.image]), 2) if beside else made.image
-            target = out / f"{_name(made.path, paths)}.png"
+            target = targets[made.path]
             write_image(target, picture)
             error = np.square(made.original.astype(np.float64) - made.image).mean()
             told = "identical" if error == 0 else f"PSNR {10 * np.log10(255**2 / error):.2f} dB"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tamingplat.cli.files import own_file_problems
 from tamingplat.cli.progress import ProgressLine
 from tamingplat.cli.request import ManifestArgument, SetOption, StoreOption, store_path
 from tamingplat.cli.sizes import parse_files, parse_region, parse_size
@@ -31,7 +32,12 @@ def sample(
     ] = None,
     condition: Annotated[
         list[str] | None,
-        typer.Option("--condition", metavar="COLUMN=FILE", help="A file of the condition: segmentation=layout.png."),
+        typer.Option(
+            "--condition",
+            metavar="COLUMN=FILE",
+            help="A file of the condition: segmentation=layout.png. In place of the image whose edges or low resolution it is: "
+            "edges=sketch.png, white on black, and low-resolution=small.png.",
+        ),
     ] = None,
     complete: Annotated[Path | None, typer.Option("--complete", help="An image of which a part is given.")] = None,
     rows: Annotated[float | None, typer.Option("--rows", help="Given are the first rows: this share of them.")] = None,
@@ -68,6 +74,8 @@ def sample(
     wanted_size = parse_size(size, problems)
     given = parse_region(rows, region, problems)
     files = parse_files(condition or (), problems)
+    targets = [out] if grid else [_numbered(out, number) for number in range(count)]
+    problems += own_file_problems(targets, [*files.values(), *([] if complete is None else [complete])])
     from tamingplat.stages import use_threads
     from tamingplat.stages.finished import FinishedCell, SampleOptions, Wanted, open_manifest, select_cell
     from tamingplat.stages.selection import parse_selection
@@ -112,6 +120,10 @@ def _write(batches: Any, out: Path, *, grid: bool, columns: int | None) -> str:
     number = 0
     for images in batches:
         for image in images:
-            write_image(out / f"{number:05}.png", image)
+            write_image(_numbered(out, number), image)
             number += 1
     return f"{out}: {number} images"
+
+
+def _numbered(folder: Path, number: int) -> Path:
+    return folder / f"{number:05}.png"

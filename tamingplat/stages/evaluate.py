@@ -275,10 +275,10 @@ class EvaluateImages(Stage):
         return split_columns(context.builder.dataset(self.reference.dataset), split, source.count)
 
     def _labels(self, context: StageContext) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-        """Labels of the images: of the conditions for conditional samples, of the originals for reconstructions."""
+        """Labels of the images: for samples of the conditions that name a class, of the originals for reconstructions."""
         source = self.source
         if isinstance(source, SampleImages):
-            if source.prior.conditions is None:
+            if source.prior.make_conditioner(context.builder).class_tokens() is None:
                 return None
             dataset = context.builder.dataset(self.reference.dataset)
             length = dataset.info.splits[source.reference]

@@ -129,7 +129,7 @@ class Plan:
         parameters: Number of parameters of every stage that trains, by key.
         checks: What looks at every image before anything runs.
         builder: What builds the components.
-        notes: What was left out of the reference rows, and why.
+        notes: What was left out of rows, and why.
         absent: Data and weights that are not on this machine, with the way to get them: nothing runs without.
         warnings: Where data are not quite what the manifest expects.
     """

@@ -18,6 +18,7 @@ from tamingplat.stages.planned_conditions import PlannedCondition, plan_conditio
 from tamingplat.stages.planned_evaluations import EvaluationPlanner
 from tamingplat.stages.planned_imports import ImportPlanner
 from tamingplat.stages.planned_models import ModelPlanner
+from tamingplat.stages.planned_samples import sample_metrics
 from tamingplat.stages.refusals import (
     cell_refusals,
     metric_refusals,
@@ -145,6 +146,9 @@ class _Planner:
             refusals += self._class_refusals(cell, space, condition)
         if refusals:
             return PlannedCell(cell, tuple(refusals))
+        measured = sample_metrics(builder, cell, space, condition, metrics)
+        if refusals := list(measured.refusals()):
+            return PlannedCell(cell, tuple(refusals))
 
         # The reference split stays out of the prior's inputs, so that choosing another one retrains nothing.
         splits = tuple(dict.fromkeys(("train", evaluate.split)))
@@ -162,7 +166,10 @@ class _Planner:
         samples = SampleImages(
             builder, prior, cell.sampler, given, evaluate.sampled, source, self.parts.of(cell.sampler, cell.dataset)
         )
-        evaluations = tuple(self.evaluations.of_cell(cell.dataset, codes, prior, samples))
+        left_out = measured.left_out()
+        self.evaluations.notes += left_out.values()
+        of_cell = self.evaluations.of_cell(cell.dataset, codes, prior, samples)
+        evaluations = tuple(stage for stage in of_cell if stage.metric not in left_out)
         return PlannedCell(cell, (), tokenizer, prior, samples, evaluations, condition.tokenizers)
 
     def _class_refusals(self, cell: Cell, space: CodeSpace, condition: PlannedCondition) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from tamingplat_agreement.classes import ClassAgreement
 from tamingplat_agreement.completion import CompletionAgreement, GivenRegion
 from tamingplat_agreement.config import (
     AgreementConfig,
+    ClassAgreementConfig,
     CompletionAgreementConfig,
     EdgeAgreementConfig,
     GivenRegionConfig,
@@ -24,12 +25,13 @@ from tamingplat_agreement.keypoints import KeypointAgreement, distance
 from tamingplat_agreement.low_resolution import MOST_DECIBELS, LowResolutionAgreement, averaged, signal_to_noise
 from tamingplat_agreement.maps import DepthAgreement, SegmentationAgreement, intersection_over_union, rank_correlation
 from tamingplat_agreement.scores import shifted
+from tamingplat_conditioners.config import EdgesConfig, LowResolutionConfig
 from tamingplat_scenes.config import ScenesConfig
 from tamingplat_scenes.dataset import ScenesDataset
 from torch import Tensor
 
-from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Region, TamingplatError, Windows
-from tamingplat.interfaces.models import ImageSubject, Measurement, PriorSubject, TokenSplit, VisitPlan
+from tamingplat.interfaces import CodeSpace, ConditionLayout, Config, DatasetInfo, Region, TamingplatError, Windows
+from tamingplat.interfaces.models import ImageSubject, Measurement, PlannedSamples, PriorSubject, TokenSplit, VisitPlan
 from tamingplat.testing.standins import StandInDistance, StandInPrior, StandInTokenizer
 
 CPU = torch.device("cpu")
@@ -261,3 +263,43 @@ def test_images_without_conditions_are_told_so(columns: Any) -> None:
     alone = replace(subject(columns), conditions=None)
     with pytest.raises(TamingplatError, match="nothing is known of the image that these images were made for"):
         METRICS["edges"]().run(alone)
+
+
+def planned(given: np.ndarray | None = None, names_class: bool = False, **conditions: Config) -> PlannedSamples:
+    found = tuple((name.replace("_", "-"), config) for name, config in conditions.items())
+    return PlannedSamples(CodeSpace(((4, 4),), 8), found, names_class, given)
+
+
+def test_no_class_is_looked_for_where_none_was_asked_for() -> None:
+    metric = ClassAgreement(ClassAgreementConfig(classifier="any"), {"classifier": None})
+    assert metric.nothing_asked(planned(names_class=True)) is None
+    assert metric.nothing_asked(planned(edges=EdgesConfig(tokenizer="own"))) == "the condition names no class"
+
+
+def test_settings_are_those_of_the_condition() -> None:
+    edges, small = EdgeAgreement(EdgeAgreementConfig(), {}), LowResolutionAgreement(LowResolutionAgreementConfig(), {})
+    own = planned(edges=EdgesConfig(tokenizer="own"), low_resolution=LowResolutionConfig(tokenizer="own"))
+    assert edges.samples_refusal(own) is small.samples_refusal(own) is None
+    other = planned(
+        edges=EdgesConfig(tokenizer="own", low=50, blur=1), low_resolution=LowResolutionConfig(tokenizer="own", factor=2)
+    )
+    assert edges.samples_refusal(other) == (
+        "has low = 100, and that of the conditioner edges is 50; blur = 0, and that of the conditioner edges is 1: it would "
+        "measure another condition; set them alike"
+    )
+    assert "has factor = 4, and that of the conditioner low-resolution is 2" in (small.samples_refusal(other) or "")
+    # Samples of another condition, or of none, are what those of this one are compared with.
+    assert edges.samples_refusal(planned(names_class=True)) is small.samples_refusal(planned()) is None
+
+
+def test_the_given_region_is_the_samplers() -> None:
+    metric = GivenRegion(GivenRegionConfig(), {"perceptual": StandInDistance()})
+    upper = np.arange(16) < 8
+    assert metric.nothing_asked(planned()) == "the sampler is given no part of an image"
+    assert metric.nothing_asked(planned(upper)) is metric.samples_refusal(planned(upper)) is None
+    quarter = metric.samples_refusal(planned(np.arange(16) < 4))
+    assert (
+        quarter is not None and "has 8 codes, of which 4 are among the 4 that the sampler is given; set its region" in quarter
+    )
+    odd = GivenRegion(GivenRegionConfig(region=Region(0, 0, 0.3, 1)), {}).samples_refusal(planned(upper))
+    assert odd is not None and "does not lie on the grid" in odd

@@ -30,6 +30,8 @@ from tamingplat_conditioners.low_resolution import LowResolutionCondition
 from tamingplat_conditioners.none import NoCondition
 from tamingplat_conditioners.segmentation import SegmentationCondition
 from tamingplat_conditioners.tokenized import TokenizedCondition
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tamingplat.interfaces import CodeSpace, ConditionPart, Config, DatasetInfo, MapsInfo, NoConfig, TamingplatError
 from tamingplat.interfaces.models import Tokenizer
@@ -258,3 +260,50 @@ def test_other_refusals() -> None:
 def test_settings_that_make_no_sense(config: type[Config], settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         config(tokenizer="own", **settings)
+
+
+@pytest.mark.parametrize("name", ["edges", "low-resolution", "enlarged"])
+def test_what_a_user_already_has_stands_in_place_of_what_is_found(name: str) -> None:
+    condition, batch = spatial(name), columns()
+    ((own, maps),) = condition.own_maps.items()
+    assert condition.contents_beside(()) == ("image",) and condition.contents_beside((own,)) == ()
+    if name == "edges":
+        found = condition.derive(batch)["edges"] * 255
+    else:  # images are flat over 8×8 pixels
+        factor = INFO.image_size[0] // maps.image_size[0]
+        found = batch["image"][..., ::factor, ::factor]
+    assert tuple(found.shape[1:]) == (maps.channels, *maps.image_size)
+    blank = {"image": torch.zeros_like(batch["image"])}
+    assert torch.equal(condition.maps(condition.derive_beside(blank, {own: found})), condition.maps(condition.derive(batch)))
+    assert torch.equal(condition.maps(condition.derive_beside(batch, {})), condition.maps(condition.derive(batch)))
+
+
+def test_parts_of_a_combined_condition_take_what_is_theirs() -> None:
+    parts = {"parts.0": spatial("edges"), "parts.1": spatial("low-resolution")}
+    condition, batch = CombinedCondition(CombinedConfig(parts=("edges", "low-resolution")), parts, INFO), columns()
+    assert condition.own_maps == {"edges": MapsInfo((16, 24), 1), "low-resolution": MapsInfo((8, 12), 3)}
+    assert condition.contents_beside(("edges",)) == ("image",)
+    assert condition.contents_beside(("edges", "low-resolution")) == ()
+    edges = torch.zeros(5, 1, 16, 24, dtype=torch.uint8)
+    tokens = condition.encode(condition.derive_beside(batch, {"edges": edges}))
+    assert torch.equal(tokens[:, 24:], condition.encode(condition.derive(batch))[:, 24:])
+    assert torch.equal(tokens[:, :24], parts["parts.0"].encode({"edges": edges}))
+
+
+def test_label_maps_are_written_at_their_final_size_alone() -> None:
+    made: list[int] = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            made.extend(
+                {tensor.untyped_storage().nbytes() for tensor in tree_leaves(result) if isinstance(tensor, torch.Tensor)}
+            )
+            return result
+
+    condition = spatial("segmentation")
+    condition.info = replace(INFO, segmentation_classes=150)
+    with Sizes():
+        maps = condition.maps(columns(1))
+    assert maps.shape == (1, 150, 16, 24) and max(made) == maps.untyped_storage().nbytes() == 4 * maps.numel()
+    assert sum(size == max(made) for size in made) <= 2  # made, and written into

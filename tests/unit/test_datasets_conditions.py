@@ -252,6 +252,7 @@ def test_keypoints(tmp_path: Path) -> None:
         ([5, 1, 2, 0, 0, 0], "left at 5, 1, outside the image of 4×4 pixels"),
         ([1, 1, 2], r"3 numbers, which is not x, y and visibility of 2 joints; set keypoints.joints"),
         ([1.0, float("nan"), 2, 0, 0, 0], "NaN or infinite"),
+        ([1, 1, 0.05, 1, 1, 2], r"visibility 0\.05 of left, which is 0 \(absent\), 1 .* scores into these, 2 from a threshold"),
         ([0, 0, 0, 0, 0, 0], "no keypoints of this image; leave it out, or set keypoints.required = false"),
     ],
 )

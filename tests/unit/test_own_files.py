@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from tamingplat_datasets.config import ParquetConfig
 from tamingplat_datasets.own_files import read_own as as_the_dataset_does
+from tamingplat_datasets.parquet import ParquetDataset
 
-from tamingplat.interfaces import DataError, DatasetInfo
-from tamingplat.stages.finished.files import read_own
+from tamingplat.interfaces import DataError, DatasetInfo, MapsInfo
+from tamingplat.stages.finished.files import read_image, read_map, read_own
 from tamingplat.testing.standins import StandInDataset
 
 INFO = DatasetInfo((16, 16), 3, {"train": 4}, ("square", "star"), ("image", "label"), 4, ("top", "left"))
@@ -81,3 +82,45 @@ def test_a_dataset_of_files_resizes_and_crops_them_as_its_own(tmp_path: Path) ->
         as_the_dataset_does(files, config)
     with pytest.raises(DataError, match="depth"):
         as_the_dataset_does({"depth": files["image"]}, config)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_sixteen_bits_of_an_image_are_scaled(tmp_path: Path, kind: type) -> None:
+    ramp = np.linspace(0, 65_535, 12 * 20).reshape(12, 20)
+    path = save(tmp_path / "ramp.tif", ramp.astype(kind))
+    for array in (
+        read_own(StandInDataset(INFO), {"image": path}, (12, 20))["image"],
+        read_image(StandInDataset(INFO), path),
+        read_map(path, MapsInfo((12, 20), 3), (12, 20)),
+    ):
+        assert array.shape == (3, 12, 20) and abs(array[0] - ramp / 257).max() <= 0.51
+
+
+@pytest.mark.parametrize("beyond", [np.full((12, 20), 0.5, np.float32), np.full((12, 20), 70_000, np.int32)])
+def test_values_without_a_range_are_refused_by_name(tmp_path: Path, beyond: np.ndarray) -> None:
+    path = save(tmp_path / "beyond.tif", beyond)
+    with pytest.raises(DataError, match=r"beyond\.tif: mode [FI], whose values have no agreed range; save the image with 8 or"):
+        read_image(StandInDataset(INFO), path)
+
+
+def test_an_image_of_any_size_is_read_as_the_datasets_own(tmp_path: Path) -> None:
+    config = ParquetConfig(train=tmp_path, validation=tmp_path, size=(8, 8), label_column="", background=(0, 0, 200))
+    clear = save(tmp_path / "clear.png", np.zeros((12, 20, 4), np.uint8))
+    image = read_image(ParquetDataset(config, {}), clear)
+    assert image.shape == (3, 12, 20) and image[:, 3, 3].tolist() == [0, 0, 200]
+    assert read_image(StandInDataset(INFO), clear)[:, 3, 3].tolist() == [255, 255, 255]
+
+
+def test_a_map_has_the_size_that_the_condition_needs(tmp_path: Path) -> None:
+    small = save(tmp_path / "small.png", np.full((6, 10, 3), 7, np.uint8))
+    assert read_map(small, MapsInfo((6, 10), 3), (12, 20)).shape == (3, 6, 10)
+    assert read_map(small, MapsInfo((6, 10), 1), (6, 10)).shape == (1, 6, 10)
+    with pytest.raises(DataError, match=r"small\.png: 6 rows of 10 pixels, and 3 of 4 are asked for; .* say --size 40x24"):
+        read_map(small, MapsInfo((3, 4), 3), (12, 16))
+
+
+def test_scores_of_a_detector_are_no_visibilities(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps([[1, 2, 0.05], [3, 4, 0.9]]))
+    with pytest.raises(DataError, match=r"scores\.json: visibility 0\.05, which is 0 \(absent\), 1 .* threshold"):
+        read_own(StandInDataset(INFO), {"keypoints": path}, (12, 20))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tamingplat.interfaces import DataError, DatasetInfo
+from tamingplat.interfaces import DataError, DatasetInfo, MapsInfo
 from tamingplat.interfaces.models import Dataset, Example
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -23,6 +23,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _INTEGERS = frozenset({"L", "I", "I;16", "I;16L", "I;16B", "I;16N", "1"})
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"})
+_VISIBILITIES = (0, 1, 2)
 
 
 def read_own(dataset: Dataset, files: Mapping[str, Path], size: tuple[int, int]) -> Example:
@@ -60,8 +62,38 @@ def open_image(path: Path) -> Image.Image:
         raise DataError(f"{path}: corrupt image ({error})") from error
 
 
-def image_array(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:
-    """uint8 (C, H, W) of an image of 8 bits; what is transparent lies on white where the result has no alpha channel."""
+def read_image(dataset: Dataset, path: Path) -> npt.NDArray[np.uint8]:
+    """An image as large as it is, otherwise as the dataset's own: uint8 (C, H, W).
+
+    Raises:
+        DataError: It cannot be read, or has values without an agreed range.
+    """
+    image = open_image(path)
+    array: npt.NDArray[np.uint8] = read_own(dataset, {"image": path}, (image.height, image.width))["image"]
+    return array
+
+
+def read_map(path: Path, maps: MapsInfo, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """An image that a condition takes in place of what it would find: uint8 (C, h, w).
+
+    Args:
+        path: The file.
+        maps: Its height, width and channels.
+        size: Height and width in pixels of the samples that it is for.
+
+    Raises:
+        DataError: It cannot be read, or has another size.
+    """
+    image, (height, width) = open_image(path), maps.image_size
+    # The samples may be larger than the map that stands for them.
+    other = (image.height * size[0] // height, image.width * size[1] // width)
+    _check_size(image, path, maps.image_size, other)
+    return _image_array(image, path, maps.channels)
+
+
+def _image_array(image: Image.Image, path: Path, channels: int) -> npt.NDArray[np.uint8]:
+    """uint8 (C, H, W); what is transparent lies on white where the result has no alpha channel."""
+    image = _eight_bits(image, path)
     if image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         if channels in (1, 3):
@@ -70,17 +102,35 @@ def image_array(image: Image.Image, channels: int) -> npt.NDArray[np.uint8]:
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+    """An image of 8 bits; one of 16 is scaled, which Pillow's own conversion does not do."""
+    if image.mode in _EIGHT_BITS:
+        return image
+    if image.mode in _SIXTEEN_BITS or image.mode == "I":
+        values = np.asarray(image).astype(np.int64)
+        if values.min() >= 0 and values.max() <= 0xFFFF:
+            return Image.fromarray(((values * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
+    raise DataError(
+        f"{path}: mode {image.mode}, whose values have no agreed range; save the image with 8 or 16 bits per channel"
+    )
+
+
+def _check_size(image: Image.Image, path: Path, size: tuple[int, int], other: tuple[int, int]) -> None:
+    """An image has to have a size; ``other`` is that of the samples that would fit it as it is."""
+    if (image.height, image.width) != size:
+        raise DataError(
+            f"{path}: {image.height} rows of {image.width} pixels, and {size[0]} of {size[1]} are asked for; resize it, or say "
+            f"--size {other[1]}x{other[0]}"
+        )
+
+
 def _column(name: str, path: Path, info: DatasetInfo, size: tuple[int, int]) -> npt.NDArray[Any]:
     if name == "keypoints":
         return _keypoints(path, info, size)
     image = open_image(path)
-    if (image.height, image.width) != size:
-        raise DataError(
-            f"{path}: {image.height} rows of {image.width} pixels, and {size[0]} of {size[1]} are asked for; resize it, or say "
-            f"--size {image.width}x{image.height}"
-        )
+    _check_size(image, path, size, (image.height, image.width))
     if name == "image":
-        return image_array(image, info.channels)
+        return _image_array(image, path, info.channels)
     if name == "segmentation":
         return _segmentation(image, path, info.segmentation_classes or 0)
     if name == "depth":
@@ -127,6 +177,12 @@ def _keypoints(path: Path, info: DatasetInfo, size: tuple[int, int]) -> npt.NDAr
             f"{path}: {numbers.size} numbers, not x, y and visibility of {joints} joints: {', '.join(info.joints or ())}"
         )
     figures = numbers.reshape(-1, joints, 3)
+    if not np.isin(figures[..., 2], _VISIBILITIES).all():
+        unknown = figures[~np.isin(figures[..., 2], _VISIBILITIES)][0, 2]
+        raise DataError(
+            f"{path}: visibility {unknown:g}, which is 0 (absent), 1 (hidden) or 2 (seen); turn a detector's scores into "
+            "these, 2 from a threshold on and 0 below it"
+        )
     # At most half a pixel beside the centres of the first and of the last one.
     inside = (figures[..., :2] >= -0.5) & (figures[..., :2] <= (size[1] - 0.5, size[0] - 0.5))
     outside = np.argwhere((figures[..., 2] > 0) & ~inside.all(-1))

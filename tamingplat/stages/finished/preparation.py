@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from tamingplat.engine import resolve_device
 from tamingplat.interfaces import CodeSpace, ConditionLayout, DatasetInfo, Problem, ProblemsError, Region, TamingplatError
 from tamingplat.interfaces.models import Conditioner, Tokenizer
 from tamingplat.manifest import ResolvedComponent
-from tamingplat.stages.condition_parts import conditioner_without_weights
+from tamingplat.stages.condition_parts import conditioner_without_weights, conditioners_in, tokenizer_fields
 from tamingplat.stages.finished.conditions import OwnConditions
 from tamingplat.stages.finished.files import read_own
-from tamingplat.stages.finished.memory import size_shortage
+from tamingplat.stages.finished.memory import maps_shortage, size_shortage
 from tamingplat.stages.finished.options import SampleOptions
-from tamingplat.stages.finished.samplers import Canvas, completing, for_other_sizes, named_sampler, with_settings
+from tamingplat.stages.finished.samplers import (
+    Canvas,
+    completes_images,
+    completing,
+    for_other_sizes,
+    named_sampler,
+    with_settings,
+)
 from tamingplat.stages.finished.sampling import Sampling, images_at_once
 from tamingplat.stages.finished.sizes import largest_inside, size_problem
 from tamingplat.stages.finished.source import CellSource
@@ -48,20 +54,20 @@ class Preparation:
         size = options.size or info.image_size
         if options.count < 1:
             self.problems.append(Problem("--count", f"{options.count} images are none", "say how many"))
-        if options.region is not None and options.complete is None and cell.planned.cell.sampler.component.name != "completion":
-            self.problems.append(
-                Problem("--rows or --region", "says what is given of an image", "name the image with --complete")
-            )
         if options.complete is not None and not options.complete.is_file():
             self.problems.append(Problem(f"--complete {options.complete}", "there is no such file"))
         space = self._space(size)
         conditioner = self._conditioner(replace(info, image_size=size))
         sampler = self._sampler()
+        if options.region is not None and options.complete is None and sampler is not None and not completes_images(sampler):
+            self.problems.append(
+                Problem("--rows or --region", "says what is given of an image", "name the image with --complete")
+            )
         conditions = self._conditions(conditioner, size)
         parts: TrainedParts = ()
         completes = False
-        if not self.problems and sampler is not None and space is not None and conditioner is not None:
-            sampler, completes = self._checked(sampler, space, conditioner, size)
+        if not self.problems and sampler is not None and space is not None and conditions is not None:
+            sampler, completes = self._checked(sampler, space, conditions)
         if self.problems:
             raise ProblemsError(dict.fromkeys(self.problems))
         assert sampler is not None and conditions is not None
@@ -115,7 +121,25 @@ class Preparation:
         except TamingplatError as error:
             self.problems.append(Problem("--size", f"{stage.conditioner.component.reference}: {error}"))
             return None
+        if self.options.wanted or info.image_size != self.cell.dataset.info.image_size:
+            self._check_maps(info)
         return conditioner
+
+    def _check_maps(self, info: DatasetInfo) -> None:
+        """Whether the maps of a condition, which is encoded anew, need more memory than there is for images of this size."""
+        stage, plan = self.cell.prior, self.cell.opened.plan
+        stages = dict(stage.conditions.tokenizers) if stage.conditions else {}
+        device = resolve_device(plan.manifest.runtime.device)
+        for path, conditioner in conditioners_in(stage.conditioner):
+            for field_name in tokenizer_fields(conditioner):
+                needed = stages[path + field_name]
+                with without_memory():
+                    tokenizer = needed.build(plan.builder)
+                tokenizer.tile = (self.options.tile or needed.tokenizer.tile) if tokenizer.tiles else None
+                if reason := maps_shortage(tokenizer, plan.builder.maps_info(conditioner, info), device):
+                    height, width = info.image_size
+                    where, told = f"--size {width}x{height}", conditioner.component.reference
+                    self.problems.append(Problem(where, f"the maps of {told}: {reason}"))
 
     def _sampler(self) -> ResolvedComponent | None:
         """The sampler with the settings that were asked for."""
@@ -143,26 +167,25 @@ class Preparation:
         return conditions
 
     def _checked(
-        self, sampler: ResolvedComponent, space: CodeSpace, conditioner: Conditioner, size: tuple[int, int]
+        self, sampler: ResolvedComponent, space: CodeSpace, conditions: OwnConditions
     ) -> tuple[ResolvedComponent, bool]:
         """The sampler for this size, and whether it completes images; why it cannot draw is among ``problems``."""
-        cell, options = self.cell, self.options
+        cell, options, size = self.cell, self.options, conditions.size
         opened, stage, info = cell.opened, cell.prior, cell.dataset.info
-        builder = opened.plan.builder
+        builder, conditioner = opened.plan.builder, conditions.conditioner
         layout: ConditionLayout = stage.image_layout if size == info.image_size else conditioner.layout(size)
         canvas = Canvas(space, layout, conditioner.dropout > 0)
         named = options.sampler is not None
         if not named and size != info.image_size and not canvas.fits_whole(builder, stage, sampler):
-            wrapped = sampler.parts.get("sampler") if sampler.component.name == "completion" else None
-            other = for_other_sizes(opened.registry, wrapped or sampler)
-            sampler = (
-                other if wrapped is None else replace(sampler, parts=MappingProxyType({**sampler.parts, "sampler": other}))
-            )
+            sampler = for_other_sizes(opened.registry, sampler)
         if options.complete is not None:
             sampler = completing(opened.registry, sampler, options.region or Region(0, 0, 0.5, 1))
         elif options.region is not None:
             sampler = with_settings(sampler, {"region": options.region})
         refused = canvas.refusals(builder, stage, sampler)
+        if not refused:
+            classes = conditions.planned_classes(options.count, layout, builder.ordering(stage.ordering))
+            refused = canvas.class_refusals(builder, stage, sampler, classes)
         self.problems += refused
         if refused:
             return sampler, False
@@ -175,7 +198,7 @@ class Preparation:
     def _read(self, conditions: OwnConditions, size: tuple[int, int]) -> None:
         """Read every file once, so that one that cannot be used is found now."""
         problems = []
-        for read in (lambda: conditions.files, self._photo_of(size)):
+        for read in (lambda: conditions.files, lambda: conditions.maps, self._photo_of(size)):
             try:
                 read()
             except TamingplatError as error:

@@ -15,8 +15,8 @@ import torch
 
 from tamingplat.engine import Progress, resolve_device
 from tamingplat.interfaces import DataError, Problem, ProblemsError, TamingplatError
-from tamingplat.interfaces.models import Tokenizer
-from tamingplat.stages.finished.files import IMAGE_SUFFIXES, image_array, open_image
+from tamingplat.interfaces.models import Dataset, Tokenizer
+from tamingplat.stages.finished.files import IMAGE_SUFFIXES, read_image
 from tamingplat.stages.finished.memory import size_shortage
 from tamingplat.stages.finished.open import Opened, select_tokenizer
 from tamingplat.stages.finished.sizes import largest_inside, size_problem
@@ -51,12 +51,17 @@ class FinishedTokenizer:
     Attributes:
         opened: The manifest.
         stage: The tokenizer.
-        channels: Of its images.
+        dataset: Whose images it was trained on; images of one's own are brought to 8 bits and its channels as these are.
     """
 
     opened: Opened
     stage: TokenizerStage
-    channels: int
+    dataset: Dataset
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+        return self.dataset.info.channels
 
     def prepare(self, images: Path, *, crop: bool = False, tile: int | None = None) -> list[Path]:
         """The images of a file or a folder, in the order of their names, all of which can be reconstructed.
@@ -83,16 +88,16 @@ class FinishedTokenizer:
             problems.append(Problem(f"--images {images}", "has no images" if images.is_dir() else "there is none", remedy))
         for path in paths:
             try:
-                opened = open_image(path)
+                _, height, width = read_image(self.dataset, path).shape
             except DataError as error:
                 problems.append(Problem("", str(error)))
                 continue
-            problem = size_problem(skeleton, (opened.height, opened.width), str(path))
-            if problem is not None and not (crop and largest_inside(skeleton, (opened.height, opened.width))):
+            problem = size_problem(skeleton, (height, width), str(path))
+            if problem is not None and not (crop and largest_inside(skeleton, (height, width))):
                 remedy = f"resize it, or cut it with --crop: {problem.remedy}" if problem.remedy else "take a larger one"
                 problems.append(Problem(problem.where, problem.what, remedy))
                 continue
-            size = (opened.height, opened.width) if problem is None else largest_inside(skeleton, (opened.height, opened.width))
+            size = (height, width) if problem is None else largest_inside(skeleton, (height, width))
             if size is not None and (reason := size_shortage(skeleton, size, self.channels, 1, device)):
                 problems.append(Problem(str(path), reason))
         if problems:
@@ -143,7 +148,7 @@ class FinishedTokenizer:
             tokenizer.tile = tile
         for image in images:
             path = image if isinstance(image, Path) else None
-            array = image_array(open_image(image), self.channels) if isinstance(image, Path) else image
+            array = read_image(self.dataset, image) if isinstance(image, Path) else image
             array = self._fitted(tokenizer, array, path, crop=crop)
             size = (array.shape[1], array.shape[2])
             with torch.inference_mode():
@@ -183,4 +188,4 @@ def open_tokenizer(opened: Opened, fields: Mapping[str, str]) -> FinishedTokeniz
         TamingplatError: They leave none, or several, which are listed.
     """
     stage, dataset = select_tokenizer(opened, fields)
-    return FinishedTokenizer(opened, stage, opened.plan.builder.dataset(dataset).info.channels)
+    return FinishedTokenizer(opened, stage, opened.plan.builder.dataset(dataset))

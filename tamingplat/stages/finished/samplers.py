@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, Problem, Region, TamingplatError
-from tamingplat.interfaces.models import PriorScope, Sampler
+from tamingplat.interfaces.models import PlannedClasses, PriorScope, Sampler
 from tamingplat.manifest import Manifest, ResolvedComponent, resolve_component
 from tamingplat.registry import Registry
 from tamingplat.stages.build import Builder
@@ -51,30 +51,68 @@ def with_settings(sampler: ResolvedComponent, settings: Mapping[str, Any]) -> Re
             raise TamingplatError(f"{sampler.component.reference}: {told}") from error
         sampler = dataclasses.replace(sampler, config=config)
     if rest:
-        wrapped = [name for name, part in sampler.parts.items() if part.kind == "sampler"]
-        if not wrapped:
+        place = _place_of_wrapped(sampler)
+        if place is None:
             missing = ", ".join("--" + name.replace("_", "-") for name in rest)
             raise TamingplatError(
                 f"{sampler.component.reference} has no setting for {missing}; choose another one with --sampler"
             )
-        parts = {**sampler.parts, wrapped[0]: with_settings(sampler.parts[wrapped[0]], rest)}
-        sampler = dataclasses.replace(sampler, parts=MappingProxyType(parts))
+        sampler = _with_wrapped(sampler, place, with_settings(sampler.parts[place], rest))
     return sampler
 
 
+def completes_images(sampler: ResolvedComponent) -> bool:
+    """Whether a sampler, or one that it wraps, is ``completion``."""
+    place = _place_of_wrapped(sampler)
+    return sampler.component.name == "completion" or (place is not None and completes_images(sampler.parts[place]))
+
+
 def completing(registry: Registry, sampler: ResolvedComponent, region: Region) -> ResolvedComponent:
-    """A sampler that completes images of which a region is given; one that completes images itself is given this region."""
-    if sampler.component.name == "completion":
+    """A sampler that completes images of which a region is given; one that completes images already is given this region."""
+    if completes_images(sampler):
         return with_settings(sampler, {"region": region})
     wrapper = resolve_component(registry, "sampler", "completion", {"region": list(region)}, where="--complete")
-    return dataclasses.replace(wrapper, parts=MappingProxyType({"sampler": sampler}), label=f"completion of {sampler.label}")
+
+    def completed(drawing: ResolvedComponent) -> ResolvedComponent:
+        label = f"completion of {drawing.label}"
+        return dataclasses.replace(wrapper, parts=MappingProxyType({"sampler": drawing}), label=label)
+
+    # Inside what chooses among images: it then knows that each is a completion of its own.
+    return _innermost(sampler, completed)
 
 
 def for_other_sizes(registry: Registry, sampler: ResolvedComponent) -> ResolvedComponent:
-    """A sampler of windows, with those settings of another one that it shares with it."""
+    """A sampler whose innermost one is of windows, with those settings of the former that both have."""
     plain = resolve_component(registry, "sampler", _OTHER_SIZES, {}, where=f"sampler:{_OTHER_SIZES}")
-    shared = {name: value for name, value in sampler.config.model_dump().items() if name in type(plain.config).model_fields}
-    return with_settings(plain, shared)
+    settings = type(plain.config).model_fields
+
+    def of_windows(drawing: ResolvedComponent) -> ResolvedComponent:
+        return with_settings(plain, {name: value for name, value in drawing.config.model_dump().items() if name in settings})
+
+    return _innermost(sampler, of_windows)
+
+
+def _place_of_wrapped(sampler: ResolvedComponent) -> str | None:
+    """The setting that names the sampler that a sampler wraps; ``None`` where it wraps none."""
+    return next((place for place, part in sampler.parts.items() if part.kind == "sampler"), None)
+
+
+def _with_wrapped(sampler: ResolvedComponent, place: str, wrapped: ResolvedComponent) -> ResolvedComponent:
+    return dataclasses.replace(sampler, parts=MappingProxyType({**sampler.parts, place: wrapped}))
+
+
+def _innermost(sampler: ResolvedComponent, change: Callable[[ResolvedComponent], ResolvedComponent]) -> ResolvedComponent:
+    """A sampler with the one that draws, which every other one wraps, changed."""
+    place = _place_of_wrapped(sampler)
+    if place is None:
+        return change(sampler)
+    return _with_wrapped(sampler, place, _innermost(sampler.parts[place], change))
+
+
+def _told(sampler: ResolvedComponent) -> str:
+    """The component's name before a reason, where the place does not say it."""
+    reference = sampler.component.reference
+    return "" if sampler.where in ("", reference) else f"{reference}: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,8 +148,16 @@ class Canvas:
             or self._scope_refusal(built, prior)
             or given_refusal(built, ordering, self.space, visits)
         )
-        told = "" if where == sampler.component.reference else f"{sampler.component.reference}: "
-        return [Problem(where, f"{told}{reason}")] if reason else []
+        return [Problem(where, f"{_told(sampler)}{reason}")] if reason else []
+
+    def class_refusals(
+        self, builder: Builder, prior: PriorStage, sampler: ResolvedComponent, classes: PlannedClasses | None
+    ) -> list[Problem]:
+        """Why a sampler that draws this cannot draw it of such classes; ``None`` where the condition names none."""
+        built = sampler_without_weights(builder, sampler, builder.dataset(prior.codes.dataset).info)
+        reason = built.class_refusal(classes)
+        where, remedy = sampler.where or sampler.component.reference, "--sampler takes another sampler"
+        return [Problem(where, f"{_told(sampler)}{reason}", remedy)] if reason else []
 
     def fits_whole(self, builder: Builder, prior: PriorStage, sampler: ResolvedComponent) -> bool:
         """Whether a sampler draws images of this size from a prior of its size."""
