@@ -107,6 +107,11 @@ class Parts:
         """The rows of all, which are used no more by themselves."""
         return cls(_grouped(part for parts in several for part in parts.parts))
 
+    @property
+    def known(self) -> bool:
+        """Whether something is known of some row."""
+        return any(source is not None for source, _ in self.parts)
+
     def select(self, rows: Sequence[int]) -> Self:
         """Some rows, which stay as they are when the memories that they come from go on."""
         return type(self)(

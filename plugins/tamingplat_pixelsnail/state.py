@@ -146,7 +146,9 @@ class PixelSNAILState(PriorState):
         return self._of(rows, {grid: parts.take(chosen) for grid, parts in self.lanes.items()})
 
     def _of(self, rows: Tensor, lanes: dict[int, Parts]) -> Self:
-        return type(self)(self.lengths[rows], self.steps[rows], self.targets[rows], lanes).measured()
+        # Where nothing is known of any of the rows, they begin like others.
+        known = {grid: parts for grid, parts in lanes.items() if parts.known}
+        return type(self)(self.lengths[rows], self.steps[rows], self.targets[rows], known).measured()
 
     def blank(self, rows: int) -> Self:
         """See ``PriorState``."""

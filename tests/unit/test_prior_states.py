@@ -68,7 +68,7 @@ def ask(name: str, images: list[int], lengths: list[int], state: PriorState | No
 
 
 @pytest.mark.parametrize("name", PRIORS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_rows_go_on_as_they_would_alone(name: str, data: st.DataObject) -> None:
     """Rows are taken, selected, joined with others and with blank ones, and asked in between."""
@@ -109,6 +109,16 @@ def test_rows_go_on_as_they_would_alone(name: str, data: st.DataObject) -> None:
     lengths = [min(14, length + 1) for length in lengths]
     state = ask(name, images, lengths, state)
     ask(name, images, [min(14, length + 1) for length in lengths], state)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("choose", ["take", "select"])
+def test_blank_rows_by_themselves_begin_anew(name: str, choose: str) -> None:
+    state = ask(name, [0], [3], None)
+    blank = state.blank(2)
+    assert blank is not None
+    joined = type(state).cat([state, blank])
+    ask(name, [1, 2], [0, 5], getattr(joined, choose)(torch.tensor([1, 2])))
 
 
 def test_rows_that_are_taken_and_joined_are_copied_when_they_go_on_and_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
