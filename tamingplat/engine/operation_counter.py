@@ -77,8 +77,19 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
 
 
+# Fused attention of the CPU, which stands in for every device's on the meta device: not every release of PyTorch has a formula
+# for it, and its arguments begin like those of CUDA's.
+_FUSED = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: torch.ops.aten._scaled_dot_product_flash_attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        torch.ops.aten._scaled_dot_product_flash_attention_backward
+    ),
+}
+
+
 def _operations(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
-    formula: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
+    packet = func._overloadpacket
+    formula: Callable[..., int] | None = flop_registry.get(packet) or flop_registry.get(_FUSED.get(packet))
     return 0 if formula is None else formula(*args, **kwargs, out_val=result)
 
 

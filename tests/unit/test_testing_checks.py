@@ -83,15 +83,14 @@ class ForgetfulState(GPT):
         sizes: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueState]:
         if isinstance(state, KeyValueState) and visited.shape[1] > 2 and lengths is None:
-            state.reserve(self._slots)
+            state.reserve(self._slots, self._slots)  # with zeros where nothing is known
             state.filled += 1
         return super().logits(codes, visited, targets, condition, lengths=lengths, state=state)
 
 
 class UnshuffledState(KeyValueState):
-    def select(self, rows: Tensor) -> KeyValueState:
-        chosen = super().select(rows.sort().values)
-        return UnshuffledState(chosen.cache, chosen.filled, chosen.tokens)
+    def take(self, rows: Tensor) -> KeyValueState:
+        return super().take(rows.sort().values)
 
 
 class WrongRows(GPT):
@@ -109,7 +108,8 @@ class WrongRows(GPT):
         sizes: Tensor | None = None,
     ) -> tuple[Tensor, KeyValueState]:
         logits, new = super().logits(codes, visited, targets, condition, lengths=lengths, state=state)
-        return logits, UnshuffledState(new.cache, new.filled, new.tokens)
+        new.__class__ = UnshuffledState
+        return logits, new
 
 
 class Overcounting(GPT):
