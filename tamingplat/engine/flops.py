@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch.utils.flop_counter import FlopCounterMode
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+
+def _attention(query: Any, key: Any, value: Any, *rest: Any, **named: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *rest: Any, **named: Any) -> int:
+    return int(sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
+
+
+FUSED_ATTENTION: Mapping[Any, Callable[..., int]] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+"""Operations, from shapes, of the CPU's fused attention, also the meta device's; PyTorch has formulas for accelerators."""
 
 
 class FlopMeter:
     """Operations of all forward and backward passes of training, over all processes and resumptions.
 
     The first step of each set of phases is counted as PyTorch's FlopCounterMode counts (matrix products, convolutions and
-    attention; a multiplication and an addition are two operations), and every other step of that set is taken to be alike. One
-    process's share is counted, and taken as many times as there are processes.
+    attention, that of the CPU included; a multiplication and an addition are two operations), and every other step of that set
+    is taken to be alike. One process's share is counted, and taken as many times as there are processes.
     """
 
     def __init__(self, processes: int) -> None:
@@ -28,7 +44,7 @@ class FlopMeter:
         key = "+".join(phases)
         counted = key not in self._per_step
         if counted:
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False, custom_mapping=dict(FUSED_ATTENTION)) as counter:
                 yield True
             self._per_step[key] = counter.get_total_flops() * self._processes
         else:

@@ -12,6 +12,8 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from tamingplat.engine.flops import FUSED_ATTENTION
+
 _PLAIN = (int, float, bool, str, torch.dtype, torch.device, torch.layout, torch.memory_format, type(None))
 
 
@@ -36,7 +38,7 @@ class KnownOperations:
 
 
 class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operations as PyTorch's FlopCounterMode does, in total alone; that one also counts by module, and is slow.
+    """Counts operations as FlopMeter does, in total alone; PyTorch's own counter also counts by module, and is slow.
 
     Args:
         known: Taken from and added to; may be shared by counters.
@@ -77,19 +79,11 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
 
 
-# Fused attention of the CPU, which stands in for every device's on the meta device: not every release of PyTorch has a formula
-# for it, and its arguments begin like those of CUDA's.
-_FUSED = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: torch.ops.aten._scaled_dot_product_flash_attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
-        torch.ops.aten._scaled_dot_product_flash_attention_backward
-    ),
-}
-
-
 def _operations(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
     packet = func._overloadpacket
-    formula: Callable[..., int] | None = flop_registry.get(packet) or flop_registry.get(_FUSED.get(packet))
+    if (of_shapes := FUSED_ATTENTION.get(packet)) is not None:
+        return of_shapes(*(value.shape if isinstance(value, Tensor) else value for value in args))
+    formula: Callable[..., int] | None = flop_registry.get(packet)
     return 0 if formula is None else formula(*args, **kwargs, out_val=result)
 
 

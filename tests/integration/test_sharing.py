@@ -87,8 +87,9 @@ def _write(folder: Path, blobs: Path, models: str, tokenizer: str, conditioners:
 def trained(blobs: Path, tmp_path_factory: pytest.TempPathFactory, tamingplat_here: Run) -> tuple[Path, Path]:
     """A manifest of two cells, the second of which has run, and its store."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "vgg.pth").write_bytes(b"the weights of a loss that has no weight")
-    models = MODELS.replace("WEIGHTS", "vgg.pth")
+    # A weight file of another network: a loss of weight zero loads none.
+    save_file({"another": torch.zeros(1)}, folder / "vgg.safetensors")
+    models = MODELS.replace("WEIGHTS", "vgg.safetensors")
     ran = tamingplat_here("run", _write(folder, blobs, models, "vq", ["small"]), "--store", folder / "store")
     assert ran.returncode == 0, ran.stderr
     return _write(folder, blobs, models, "vq", ["class", "small"]), folder / "store"

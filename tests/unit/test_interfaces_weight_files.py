@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from tamingplat.interfaces import DataError
@@ -40,6 +42,18 @@ def test_whole_files_are_read_and_cut_ones_are_told(kind: str, tmp_path: Path) -
         assert f"{cut}: not a readable weight file" in (unreadable(cut) or "")
         with pytest.raises(DataError, match="not a readable weight file"):
             read_tensors(cut)
+
+
+@given(content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode), suffix=st.sampled_from([".pth", ".safetensors"]))
+@example(b"the weights of a loss", ".pth")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_no_weight_file_is_one_sentence(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"{hashlib.sha256(content).hexdigest()}{suffix}"
+    path.write_bytes(content)
+    reason = unreadable(path)
+    assert reason is not None and reason.startswith(f"{path}: ") and "\n" not in reason
+    with pytest.raises(DataError):
+        read_tensors(path)
 
 
 class Malicious:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -21,10 +22,11 @@ from torch import Tensor
 
 from tamingplat.interfaces.errors import DataError
 
-# What torch.load raises for a file that is cut short, is no weight file, or holds more than tensors.
+# What torch.load raises for a file that is cut short, is no weight file, or holds more than tensors. What is no archive is
+# taken for a pickle of before torch 1.6, in which every byte is an instruction: a text ends in a LookupError, among others.
 _UNREADABLE = (
-    *(OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, AttributeError),
-    *(pickle.UnpicklingError, SafetensorError),
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, AssertionError, struct.error, pickle.UnpicklingError, SafetensorError),
 )
 
 
