@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from urllib.error import URLError
+from pathlib import Path
 
-import torch
 from torch import nn
 from torchvision.models import WeightsEnum
 
-from tamingplat.interfaces import DataError, UnavailableError
-from tamingplat.interfaces.models import file_digest, read_tensors, unreadable
+from tamingplat.interfaces import DataError
+from tamingplat.interfaces.models import PublishedWeights, read_tensors
 from tamingplat_classifiers.config import TorchvisionConfig
-
-
-def _hub_file(weights: WeightsEnum) -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(weights.url).name
 
 
 def is_published(weights: WeightsEnum, path: Path) -> bool:
@@ -24,12 +18,12 @@ def is_published(weights: WeightsEnum, path: Path) -> bool:
     Raises:
         DataError: The file cannot be read.
     """
-    return file_digest(path).startswith(_digits(weights))
+    return PublishedWeights(weights.url).is_published(path)
 
 
 def why_missing(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
     """Why the weights cannot be had, and which file to put where; ``None`` where they can. Downloads nothing."""
-    return _why_absent(weights, config) or _why_wrong(weights, config)
+    return _published(weights, config).why_missing(config.weights, download=config.download)
 
 
 def weight_file(weights: WeightsEnum, config: TorchvisionConfig) -> Path:
@@ -40,53 +34,11 @@ def weight_file(weights: WeightsEnum, config: TorchvisionConfig) -> Path:
         DataError: No file is named, and the one in torch.hub's folder is not the published one; or the file that is named
             cannot be read.
     """
-    if reason := _why_absent(weights, config):
-        raise UnavailableError(reason)
-    path = config.weights or _hub_file(weights)
-    if not path.is_file():
-        # It is written beside and renamed, so that a second process meets a whole file or none.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(weights.url, str(path), hash_prefix=_digits(weights), progress=False)
-        except (URLError, OSError, RuntimeError) as error:
-            remedy = f"put the file into {path.parent}, or name it with the setting weights"
-            raise UnavailableError(f"{weights.url} could not be downloaded ({error}); {remedy}") from error
-    if reason := _why_wrong(weights, config):
-        raise DataError(reason)
-    return path
+    return _published(weights, config).find(config.weights, download=config.download)
 
 
-def _digits(weights: WeightsEnum) -> str:
-    return PurePosixPath(weights.url).stem.rpartition("-")[2]
-
-
-def _why_absent(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
-    if config.weights is not None:
-        return None if config.weights.is_file() else f"{config.weights}, which the setting weights names, is no file"
-    path = _hub_file(weights)
-    if config.download or path.is_file():
-        return None
-    return (
-        f"the weights of {config.architecture}, {path.name}, are not on this machine; put that file, from {weights.url}, "
-        f"into {path.parent}, or name it with the setting weights, or set download = true where there is a network"
-    )
-
-
-def _why_wrong(weights: WeightsEnum, config: TorchvisionConfig) -> str | None:
-    """Why the file that is there is not to be taken; ``None`` where it is, or is still to be downloaded."""
-    if config.weights is not None:
-        return unreadable(config.weights)
-    path = _hub_file(weights)
-    try:
-        if not path.is_file() or is_published(weights, path):
-            return None
-    except DataError as error:
-        return str(error)
-    # Results are kept under the name of this file, so that it must be what the name says.
-    return (
-        f"{path}: its SHA-256 does not begin with {_digits(weights)}; take the file from {weights.url}, or name weights of "
-        "your own with the setting weights"
-    )
+def _published(weights: WeightsEnum, config: TorchvisionConfig) -> PublishedWeights:
+    return PublishedWeights(weights.url, f"the weights of {config.architecture}")
 
 
 def read_label_names(path: Path) -> tuple[str, ...]:

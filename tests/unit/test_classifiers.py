@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from tamingplat_classifiers import weight_files
 from tamingplat_classifiers.config import Architecture, ResidualConfig, TorchvisionConfig
 from tamingplat_classifiers.features import ClassifierFeatures
 from tamingplat_classifiers.pretrained import TorchvisionClassifier
@@ -159,7 +158,7 @@ def test_torchvisions_own_file_is_a_relative_of_lpips_whoever_names_it(tmp_path:
     assert pretrained(**named).families == {"lpips"}  # nobody knows what is not there
     path.write_bytes(b"somebody's own")
     assert not pretrained(**named).families
-    monkeypatch.setattr(weight_files, "file_digest", lambda _: f"397923af{'0' * 56}")
+    monkeypatch.setattr("tamingplat.interfaces.models.published_weights.file_digest", lambda _: f"397923af{'0' * 56}")
     assert pretrained(**named).families == {"lpips"}
 
 

@@ -7,7 +7,6 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from tamingplat_perceptual import lpips_weights
 from tamingplat_perceptual.config import LpipsConfig
 from tamingplat_perceptual.lpips_distance import LpipsAlex, LpipsSqueeze, LpipsVGG
 from tamingplat_perceptual.none import NoDistance
@@ -122,7 +121,7 @@ def test_a_backbone_in_the_hub_folder_is_found(tmp_path, monkeypatch):
     assert "its SHA-256 does not begin with b8a52dc0" in (distance.missing() or "")
     with pytest.raises(DataError, match="its SHA-256 does not begin with b8a52dc0"):
         distance.distance(torch.zeros(1, 3, 17, 17), torch.ones(1, 3, 17, 17))
-    monkeypatch.setattr(lpips_weights, "file_digest", lambda path: f"b8a52dc0{'0' * 56}")
+    monkeypatch.setattr("tamingplat.interfaces.models.published_weights.file_digest", lambda path: f"b8a52dc0{'0' * 56}")
     assert distance.distance(torch.zeros(1, 3, 17, 17), torch.ones(1, 3, 17, 17)) > 0
 
 
@@ -135,7 +134,7 @@ def test_a_download_happens_on_request_alone_and_lands_in_the_hub_folder(tmp_pat
         torch.save(random_backbone(models.squeezenet1_1), destination)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    monkeypatch.setattr(lpips_weights, "file_digest", lambda path: f"b8a52dc0{'0' * 56}")
+    monkeypatch.setattr("tamingplat.interfaces.models.published_weights.file_digest", lambda path: f"b8a52dc0{'0' * 56}")
     distance = LpipsSqueeze(LpipsConfig(download=True), {})
     assert distance.missing() is None and not asked
     assert distance.distance(torch.zeros(1, 3, 17, 17), torch.ones(1, 3, 17, 17)) > 0

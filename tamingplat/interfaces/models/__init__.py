@@ -42,6 +42,7 @@ from tamingplat.interfaces.models.noise import gumbel_noise, philox, uniform_noi
 from tamingplat.interfaces.models.ordering import Ordering
 from tamingplat.interfaces.models.precision import without_autocast
 from tamingplat.interfaces.models.prior import Prior, PriorBatch, PriorState, Visits
+from tamingplat.interfaces.models.published_weights import PublishedWeights
 from tamingplat.interfaces.models.sampler import (
     PlannedClasses,
     PriorScope,
@@ -101,6 +102,7 @@ __all__ = [
     "PriorScope",
     "PriorState",
     "PriorSubject",
+    "PublishedWeights",
     "SampleRequest",
     "SampledClasses",
     "Sampler",
