@@ -52,13 +52,24 @@ def _write_parquet(path: Path, count: int, size: int, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def made_up_page() -> ModuleType:
+def fixture_module() -> Callable[[str], ModuleType]:
+    """Loads a file of ``tests/fixtures`` by its name, under which pickles find it afterwards."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / "fixtures" / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def made_up_page(fixture_module: Callable[[str], ModuleType]) -> ModuleType:
     """What makes pages of made-up results: ``tests/fixtures/made_up_page.py``."""
-    spec = importlib.util.spec_from_file_location("made_up_page", ROOT / "tests" / "fixtures" / "made_up_page.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return fixture_module("made_up_page")
 
 
 @pytest.fixture(scope="session")
@@ -108,23 +119,36 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def write_manifest(blobs: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Writes a manifest whose dataset ``blobs`` is the small one; ``text`` follows the head."""
+@pytest.fixture(scope="session")
+def write_manifest_into(blobs: Path) -> Callable[..., Path]:
+    """Writes a manifest whose dataset ``blobs`` is the small one into a folder, for what outlives a test.
 
-    def write(text: str, name: str = "small") -> Path:
-        path = tmp_path / f"{name}.toml"
+    ``text`` follows the head, and ``settings`` those of the dataset.
+    """
+
+    def write(folder: Path, text: str, name: str = "small", settings: str = "size = 8") -> Path:
+        path = folder / f"{name}.toml"
         path.write_text(
             f"""schema = 1
 name = "{name}"
 
 [dataset.blobs]
 use = "parquet"
-config = {{ train = "{blobs / "train.parquet"}", validation = "{blobs / "validation.parquet"}", size = 8 }}
+config = {{ train = "{blobs / "train.parquet"}", validation = "{blobs / "validation.parquet"}", {settings} }}
 {text}
 """
         )
         return path
+
+    return write
+
+
+@pytest.fixture
+def write_manifest(write_manifest_into: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """Writes a manifest whose dataset ``blobs`` is the small one; ``text`` follows the head."""
+
+    def write(text: str, name: str = "small") -> Path:
+        return write_manifest_into(tmp_path, text, name)
 
     return write
 

@@ -1,12 +1,17 @@
-"""Projects of third parties, as good as installed."""
+"""What the integration tests share: projects of third parties, as good as installed, commands on a manifest, and a browser."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -71,3 +76,41 @@ def environment(tmp_path: Path) -> Iterator[Environment]:
     made = Environment(tmp_path / "site")
     yield made
     made.forget_modules()
+
+
+@pytest.fixture(scope="session")
+def run_manifest(tamingplat_here: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[Path], Path]:
+    """Runs a manifest to its end, and gives the store with the results: ``store``, beside the manifest."""
+
+    def run(manifest: Path) -> Path:
+        store = manifest.parent / "store"
+        result = tamingplat_here("run", manifest, "--store", store)
+        assert result.returncode == 0, result.stderr + result.stdout
+        return store
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def plan_manifest(tamingplat_here: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., dict[str, Any]]:
+    """What is planned, without estimates, for a manifest with settings such as ``seeds=[1]`` and the store beside it."""
+
+    def plan(manifest: Path, *settings: str) -> dict[str, Any]:
+        more = (part for setting in settings for part in ("--set", setting))
+        result = tamingplat_here("plan", manifest, "--store", manifest.parent / "store", "--json", "--no-estimates", *more)
+        assert result.returncode == 0, result.stderr
+        content: dict[str, Any] = json.loads(result.stdout)
+        return content
+
+    return plan
+
+
+@pytest.fixture(scope="module")
+def browser(fixture_module: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One browser with an empty profile: a ``PageBrowser`` of ``tests/fixtures/page_browser.py``."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("no chromium or no chromedriver: install Debian's packages chromium and chromium-driver")
+    started = fixture_module("page_browser").PageBrowser(chromium, driver, tmp_path_factory.mktemp("profile"))
+    yield started
+    started.quit()

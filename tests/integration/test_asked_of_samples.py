@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Plan = Callable[..., dict[str, Any]]
 MANIFEST = """
 schema = 1
 name = "asked"
@@ -69,14 +70,6 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def plan(run: Run, manifest: Path, *settings: str) -> dict[str, Any]:
-    more = (part for setting in settings for part in ("--set", setting))
-    result = run("plan", manifest, "--store", manifest.parent / "store", "--no-estimates", "--json", *more)
-    assert result.returncode == 0, result.stderr
-    content: dict[str, Any] = json.loads(result.stdout)
-    return content
-
-
 def refused(planned: dict[str, Any]) -> dict[tuple[str, str], str]:
     return {(cell["conditioner"], cell["sampler"]): cell["reason"] for cell in planned["cells"] if cell["status"] == "refused"}
 
@@ -99,13 +92,13 @@ def test_what_was_not_asked_for_is_left_out_and_everything_else_measured(manifes
     assert "no given of cells with class and ancestral: the sampler is given no part of an image" in told
 
 
-def test_settings_that_contradict_the_cell_are_refused_with_their_place(manifest: Path, tamingplat_here: Run) -> None:
-    assert not refused(plan(tamingplat_here, manifest))
-    edges = refused(plan(tamingplat_here, manifest, "metric.edges.config.low=30"))
+def test_settings_that_contradict_the_cell_are_refused_with_their_place(manifest: Path, plan_manifest: Plan) -> None:
+    assert not refused(plan_manifest(manifest))
+    edges = refused(plan_manifest(manifest, "metric.edges.config.low=30"))
     assert set(edges) == {("lines", "ancestral"), ("lines", "upper")}
     assert all("has low = 30, and that of the conditioner edges is 20" in reason for reason in edges.values())
-    small = refused(plan(tamingplat_here, manifest, "metric.small.config.factor=4"))
+    small = refused(plan_manifest(manifest, "metric.small.config.factor=4"))
     assert set(small) == {("low", "ancestral"), ("low", "upper")} and "set them alike" in small["low", "upper"]
-    given = refused(plan(tamingplat_here, manifest, "metric.given.config.region=[0, 0, 0.25, 1]"))
+    given = refused(plan_manifest(manifest, "metric.given.config.region=[0, 0, 0.25, 1]"))
     assert {sampler for _, sampler in given} == {"upper"} and len(given) == 4
     assert all("set its region to that of the sampler" in reason for reason in given.values())

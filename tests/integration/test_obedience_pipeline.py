@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from tamingplat_scenes.dataset import ScenesDataset
 
 from tamingplat.stages.shuffled import ShuffledDataset
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 SETTINGS = {"size": 4, "train": 12, "validation": 6, "extra_splits": {"test": 4}}
 MANIFEST = """
 schema = 1
@@ -49,13 +47,11 @@ reference = "test"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, tamingplat_here: Run) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, run_manifest: Callable[[Path], Path]) -> Path:
     """The store of the manifest, which has run."""
-    folder = tmp_path_factory.mktemp("obedience")
-    (folder / "obedience.toml").write_text(MANIFEST)
-    result = tamingplat_here("run", folder / "obedience.toml", "--store", folder / "store")
-    assert result.returncode == 0, result.stderr + result.stdout
-    return folder / "store"
+    manifest = tmp_path_factory.mktemp("obedience") / "obedience.toml"
+    manifest.write_text(MANIFEST)
+    return run_manifest(manifest)
 
 
 def records(store: Path, kind: str, wanted: str) -> list[tuple[Path, dict[str, Any]]]:

@@ -14,6 +14,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Plan = Callable[..., dict[str, Any]]
 
 BLOCKS = """
 [tokenizer.colours]
@@ -65,26 +66,13 @@ trackers = ["tensorboard"]
 
 
 @pytest.fixture(scope="module")
-def manifest(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("rejection") / "small.toml"
-    files = f'train = "{blobs / "train.parquet"}", validation = "{blobs / "validation.parquet"}"'
-    path.write_text(f'schema = 1\nname = "small"\n[dataset.blobs]\nuse = "parquet"\nconfig = {{ {files}, size = 8 }}\n{BLOCKS}')
-    return path
+def manifest(tmp_path_factory: pytest.TempPathFactory, write_manifest_into: Callable[..., Path]) -> Path:
+    return write_manifest_into(tmp_path_factory.mktemp("rejection"), BLOCKS)
 
 
 @pytest.fixture(scope="module")
-def store(manifest: Path, tamingplat_here: Run) -> Path:
-    result = tamingplat_here("run", manifest, "--store", manifest.parent / "store")
-    assert result.returncode == 0, result.stderr + result.stdout
-    return manifest.parent / "store"
-
-
-def plan(run: Run, manifest: Path, store: Path, *more: str) -> dict[str, Any]:
-    settings = (part for setting in more for part in ("--set", setting))
-    result = run("plan", manifest, "--store", store, "--json", "--no-estimates", *settings)
-    assert result.returncode == 0, result.stderr
-    content: dict[str, Any] = json.loads(result.stdout)
-    return content
+def store(manifest: Path, run_manifest: Callable[[Path], Path]) -> Path:
+    return run_manifest(manifest)
 
 
 def stages(planned: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -101,7 +89,9 @@ def record(store: Path, stage: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def test_every_cell_is_done_and_what_was_drawn_is_counted(manifest: Path, store: Path, tamingplat_here: Run):
+def test_every_cell_is_done_and_what_was_drawn_is_counted(
+    manifest: Path, store: Path, tamingplat_here: Run, plan_manifest: Plan
+):
     rows = json.loads(tamingplat_here("compare", manifest, "--store", store, "--format", "json").stdout)
     cells = {row["sampler"]: row for row in rows if row["sampler"]}
     assert {row["status"] for row in cells.values()} == {"done"}
@@ -113,7 +103,7 @@ def test_every_cell_is_done_and_what_was_drawn_is_counted(manifest: Path, store:
     assert all(row["metrics"]["fd-classifier (N=12, reference=96)"] >= 0 for row in cells.values())
     judged = cells["best"]["cost"]["sampler_classifier_parameters"]
     assert judged > 0 and "sampler_classifier_parameters" not in cells["ancestral"]["cost"]
-    planned = plan(tamingplat_here, manifest, store)
+    planned = plan_manifest(manifest)
     samples = stages(planned, "sample")
     for label, stage in samples.items():
         seconds, speed = (record(store, stage)[name] for name in ("seconds", "images_per_second"))
@@ -123,12 +113,12 @@ def test_every_cell_is_done_and_what_was_drawn_is_counted(manifest: Path, store:
 
 
 def test_a_classifier_is_a_stage_whose_key_enters_what_it_chooses_and_measures(
-    manifest: Path, store: Path, tamingplat_here: Run
+    manifest: Path, store: Path, plan_manifest: Plan
 ):
-    before = {stage["key"] for stage in plan(tamingplat_here, manifest, store)["stages"] if stage["cached"]}
+    before = {stage["key"] for stage in plan_manifest(manifest)["stages"] if stage["cached"]}
 
     def changed(setting: str) -> set[str]:
-        after = plan(tamingplat_here, manifest, store, setting)["stages"]
+        after = plan_manifest(manifest, setting)["stages"]
         new = [stage for stage in after if stage["key"] not in before and stage["kind"] != "features"]
         return {stage["label"].partition(" from ")[0] for stage in new}
 
@@ -140,9 +130,9 @@ def test_a_classifier_is_a_stage_whose_key_enters_what_it_chooses_and_measures(
 
 
 def test_samples_are_those_of_their_condition_and_the_first_candidate_is_the_plain_one(
-    manifest: Path, store: Path, tamingplat_here: Run
+    manifest: Path, store: Path, plan_manifest: Plan
 ):
-    samples = stages(plan(tamingplat_here, manifest, store), "sample")
+    samples = stages(plan_manifest(manifest), "sample")
     codes = {
         label.rpartition(", ")[2]: np.load(store / "sample" / stage["key"][:2] / stage["key"] / "codes.npy")
         for label, stage in samples.items()
@@ -176,25 +166,25 @@ def test_samples_are_those_of_their_condition_and_the_first_candidate_is_the_pla
     ],
 )
 def test_what_could_not_be_measured_fairly_is_refused(
-    manifest: Path, store: Path, tamingplat_here: Run, settings: list[str], sampler: str, reason: str
+    manifest: Path, store: Path, plan_manifest: Plan, settings: list[str], sampler: str, reason: str
 ):
-    found = reasons(plan(tamingplat_here, manifest, store, *settings))
+    found = reasons(plan_manifest(manifest, *settings))
     assert reason in found[sampler]
     assert not found["ancestral"]
 
 
-def test_a_dataset_without_classes_is_refused_by_who_needs_them(manifest: Path, store: Path, tamingplat_here: Run):
+def test_a_dataset_without_classes_is_refused_by_who_needs_them(manifest: Path, store: Path, plan_manifest: Plan):
     settings = ('dataset.blobs.config.label_column=""', 'matrix.conditioner=["none"]')
-    found = reasons(plan(tamingplat_here, manifest, store, *settings))
+    found = reasons(plan_manifest(manifest, *settings))
     assert all("the dataset gives no classes to train on" in reason for reason in found.values())
 
 
 def test_weights_that_are_not_here_are_named_with_the_way_to_get_them(
-    manifest: Path, store: Path, tamingplat_here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manifest: Path, store: Path, tamingplat_here: Run, plan_manifest: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     measured = 'metric.fd-classifier.config.extractor.config.classifier="torchvision"'
-    told = plan(tamingplat_here, manifest, store, 'matrix.sampler=["ancestral"]', measured)
+    told = plan_manifest(manifest, 'matrix.sampler=["ancestral"]', measured)
     (absent,) = told["absent"]
     assert "resnet101-63fe2227.pth" in absent["what"] and str(tmp_path) in absent["what"]
     trained = tamingplat_here(
@@ -234,7 +224,7 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_command_that_installs
 
 
 def test_where_trackers_write_and_whether_they_do_is_in_no_key(
-    manifest: Path, store: Path, tamingplat_here: Run, tmp_path: Path
+    manifest: Path, store: Path, plan_manifest: Plan, tmp_path: Path
 ):
-    planned = plan(tamingplat_here, manifest, store, "runtime.trackers=[]", f'runtime.tracker_directory="{tmp_path}"')
+    planned = plan_manifest(manifest, "runtime.trackers=[]", f'runtime.tracker_directory="{tmp_path}"')
     assert all(stage["cached"] for stage in planned["stages"])

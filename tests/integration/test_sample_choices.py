@@ -93,16 +93,13 @@ device = "cpu"
 
 
 @pytest.fixture(scope="module")
-def finished(blobs: Path, tmp_path_factory: pytest.TempPathFactory, tamingplat_here: Run) -> tuple[Path, Path]:
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, write_manifest_into: Callable[..., Path], run_manifest: Callable[[Path], Path]
+) -> tuple[Path, Path]:
     """A manifest that has run, and its store."""
-    folder = tmp_path_factory.mktemp("choices")
-    manifest, store = folder / "small.toml", folder / "store"
-    files = f'train = "{blobs / "train.parquet"}", validation = "{blobs / "validation.parquet"}"'
-    data = f"{{ {files}, size = 8, limit = {{ train = 8, validation = 4 }} }}"
-    manifest.write_text(f'schema = 1\nname = "small"\n[dataset.blobs]\nuse = "parquet"\nconfig = {data}\n{BLOCKS}')
-    result = tamingplat_here("run", manifest, "--store", store)
-    assert result.returncode == 0, result.stderr + result.stdout
-    return manifest, store
+    few = "size = 8, limit = { train = 8, validation = 4 }"
+    manifest = write_manifest_into(tmp_path_factory.mktemp("choices"), BLOCKS, settings=few)
+    return manifest, run_manifest(manifest)
 
 
 @pytest.fixture

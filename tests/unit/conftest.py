@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def toys() -> ModuleType:
+def toys(fixture_module: Callable[[str], ModuleType]) -> ModuleType:
     """The small models and data for the tests of the training loop."""
-    path = Path(__file__).parents[1] / "fixtures" / "engine_toys.py"
-    spec = importlib.util.spec_from_file_location("engine_toys", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["engine_toys"] = module
-    spec.loader.exec_module(module)
-    return module
+    return fixture_module("engine_toys")
+
+
+@pytest.fixture(scope="session")
+def page_results(fixture_module: Callable[[str], ModuleType]) -> ModuleType:
+    """The made-up results for the tests of the page, ``RESULTS``, and what they are made of."""
+    return fixture_module("page_results")
+
+
+@pytest.fixture(scope="session")
+def view_results(fixture_module: Callable[[str], ModuleType]) -> ModuleType:
+    """The made-up results for the tests of what ``compare`` shows, ``RESULTS``, and what they are made of."""
+    return fixture_module("view_results")

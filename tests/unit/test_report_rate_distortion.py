@@ -1,0 +1,114 @@
+"""Rate and distortion of several tokenizers: their points, tables and charts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tamingplat.report import make_view
+from tamingplat.report.page.rates import rate_charts
+from tamingplat.report.rate_distortion import rate_distortion
+from tamingplat.stages import Column, ResultRow, Results
+
+
+def test_several_tokenizers_are_compared_by_rate_and_distortion(view_results: ModuleType) -> None:
+    points = rate_distortion(view_results.RESULTS)
+    assert [point.tokenizer_label for point in points] == ["vq", "vq", "vq", "other"]
+    first = points[0]
+    assert first.rate.mean == pytest.approx(300) and first.rate.seeds == 6 and not first.bound
+    assert {name: value.mean for name, value in first.distortions.items()} == {"PSNR": 21.5, "fid (N=100)": 2.0}
+    assert first.distances["fid (N=100)"].mean == pytest.approx(60)
+    table = make_view(view_results.RESULTS).tables()[1]
+    assert table.title == "Rate and distortion" and [line[0].split(" / ")[0] for line in table.lines][-1] == "other"
+    one = replace(view_results.RESULTS, rows=tuple(row for row in view_results.ROWS if row.tokenizer != "other"))
+    assert len(make_view(one).tables()) == 1
+    assert len(make_view(one, sections=("rate-distortion",)).tables()) == 2
+
+
+def _namesakes(view_results: ModuleType, **changes: Any) -> Results:
+    """Two manifests that give the same names to different tokenizer artifacts."""
+    one = view_results.cells("gpt", [3.0])
+    other = [
+        replace(row, manifest="another", group="another", artifacts={"tokenizer": "T2", "prior": "P2"}, **changes)
+        for row in view_results.cells("gpt", [2.0])
+    ]
+    return replace(view_results.RESULTS, rows=(*one, *other))
+
+
+def test_tokenizers_of_one_name_in_two_manifests_are_two(view_results: ModuleType) -> None:
+    points = rate_distortion(_namesakes(view_results))
+    assert [point.label for point in points] == ["made-up / vq", "another / vq"]
+    assert [point.tokenizer_label for point in points] == ["made-up / vq", "another / vq"]
+    tables = make_view(_namesakes(view_results)).tables()
+    assert [table.title for table in tables][1:] == ["Rate and distortion"], "there are two tokenizers"
+    assert [line[0] for line in tables[1].lines] == ["another / vq", "made-up / vq"], "the lower rate first"
+    assert [chart.series[0].name for chart in rate_charts(points, view_results.COLUMNS)] == ["made-up / vq"] * 2
+    assert {len(chart.series) for chart in rate_charts(points, view_results.COLUMNS)} == {2}
+
+
+def test_tokenizer_seeds_are_series_of_their_own(view_results: ModuleType) -> None:
+    seeds = [replace(row, manifest="made-up", tokenizer_seed=1) for row in _namesakes(view_results).rows[1:]]
+    points = rate_distortion(replace(view_results.RESULTS, rows=(_namesakes(view_results).rows[0], *seeds)))
+    charts = rate_charts(points, view_results.COLUMNS)
+    assert [[one.name for one in chart.series] for chart in charts] == [["vq (seed 0)", "vq (seed 1)"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "titles"),
+    [
+        (
+            {"dataset": "faces", "settings": {"preprocessing": "F" * 64}},
+            [
+                "Rate and PSNR of reconstructions, preprocessing emoji",
+                "Rate and PSNR of reconstructions, preprocessing faces",
+                "Rate and fid (N=100) of samples, preprocessing emoji",
+                "Rate and fid (N=100) of samples, preprocessing faces",
+            ],
+        ),
+        (
+            {"evaluation": {"split": "validation", "reference": "train", "reference_hash": "S" * 64, "samples": 100}},
+            [
+                "Rate and PSNR of reconstructions",
+                "Rate and fid (N=100) of samples, reference train #RRRRRRRR",
+                "Rate and fid (N=100) of samples, reference train #SSSSSSSS",
+            ],
+        ),
+    ],
+)
+def test_points_that_cannot_be_compared_are_in_charts_of_their_own(
+    view_results: ModuleType, changes: dict[str, Any], titles: list[str]
+) -> None:
+    points = rate_distortion(_namesakes(view_results, **changes))
+    assert [chart.title for chart in rate_charts(points, view_results.COLUMNS) if "codebook" not in chart.title] == titles
+    if "dataset" in changes:
+        table = next(
+            table for table in make_view(_namesakes(view_results, **changes)).tables() if table.title == "Rate and distortion"
+        )
+        assert [line[1] for line in table.lines] == ["300", "200"], "the lower rate first among those of the same images alone"
+        assert any("not to be compared" in note for note in table.notes)
+
+
+def test_reconstructions_of_several_manifests_stand_beside_their_cells(view_results: ModuleType) -> None:
+    def elsewhere(value: float, column: str, reference: str) -> ResultRow:
+        row = view_results.reference("reconstruction", "vq", **{column: value})
+        evaluation = {**row.evaluation, "reference_hash": reference}
+        return replace(row, manifest="another", group=f"another {column} {reference}", evaluation=evaluation)
+
+    others = (
+        elsewhere(7.0, "kid (N=100)", "R" * 64),
+        elsewhere(8.0, "fid (N=100)", "R" * 64),
+        elsewhere(9.0, "rkid (N=100)", "another split"),
+    )
+    own = tuple(replace(row, manifest="made-up") if row.kind == "reconstruction" else row for row in view_results.ROWS)
+    columns = (
+        *view_results.COLUMNS,
+        *(Column(name, "", "lower", "Distance.", True) for name in ("kid (N=100)", "rkid (N=100)")),
+    )
+    for rows in ((*own, *others), (*others, *own)):
+        first = next(point for point in rate_distortion(Results("both", rows, columns)) if point.tokenizer_label == "vq")
+        found = {name: value.mean for name, value in first.distortions.items()}
+        # What its own manifest measured comes first; what was measured beside another reference is no number of these cells.
+        assert found == {"PSNR": 21.5, "fid (N=100)": 2.0, "kid (N=100)": 7.0}
