@@ -5,7 +5,7 @@ alone, so it is final once it was computed, when the position was a target. Its 
 code too, and are made when that code is known.
 
 Shape letters: B batch, N positions of the grid, K targets, C width, S channels of a column (the first convolution's C, then
-those of every other), T positions visited so far.
+those of every other), T positions visited so far, R rows of memory for columns.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ class Lane:
     Attributes:
         table: int64 (N + 1, 8), the neighbours of every position.
         background: (N, 2), coordinates.
-        kernels: The convolutions' weights as matrices, neighbours first and the position itself last.
         condition: (B, N or 1, C), or ``None`` without conditions.
         ready: bool (B,), rows whose condition is known: that of a finer grid waits for the coarser codes.
         complete: Whether all rows are known to be ready.
-        columns: (B, N + 2, S), zero where nothing was visited. The row N is off the grid; the row N + 1 takes what is not kept.
+        columns: (B, R, S), in the order in which they came. The row 0 is zero: what is read where nothing was visited. R grows
+            as columns come: a window that soon slides on never needs the memory of a whole grid.
+        used: Rows of ``columns`` that are taken; the same for all images.
+        rows: int64 (B, N + 2), the row of each position's column, 0 where nothing was visited. The position N is off the grid;
+            N + 1 takes what is not kept.
         keys: For each attention layer (B, heads, key_width, N + 1), visited positions first; the last slot takes what is not
             kept.
         values: Likewise (B, heads, N + 1, value_width).
@@ -44,11 +47,12 @@ class Lane:
 
     table: Tensor
     background: Tensor
-    kernels: tuple[Tensor, ...]
     condition: Tensor | None
     ready: Tensor
     complete: bool
     columns: Tensor
+    used: int
+    rows: Tensor
     keys: list[Tensor]
     values: list[Tensor]
     filled: Tensor
@@ -62,16 +66,25 @@ class Lane:
         """N, positions of the grid."""
         return len(self.background)
 
-    def _first_rows(self) -> Tensor:
-        """int64 (B, 1): where each image begins in ``columns`` with its first two dimensions flattened."""
-        B, rows, _ = self.columns.shape
-        return torch.arange(0, B * rows, rows, device=self.columns.device)[:, None]
-
     def neighbours(self, targets: Tensor) -> Tensor:
         """The columns around targets (B, K), as (B · K, 8, S); zero off the grid and where nothing was visited yet."""
-        S = self.columns.shape[2]
-        around = self.table[targets] + self._first_rows()[:, :, None]
-        return self.columns.view(-1, S).index_select(0, around.flatten()).view(-1, around.shape[2], S)
+        B, R, S = self.columns.shape
+        around = self.table[targets].flatten(1)
+        rows = self.rows.gather(1, around) + torch.arange(0, B * R, R, device=targets.device)[:, None]
+        return self.columns.view(-1, S).index_select(0, rows.flatten()).view(-1, self.table.shape[1], S)
+
+    def keep(self, positions: Tensor, columns: Tensor) -> None:
+        """Keep columns (B, K, S) of visited positions int64 (B, K), N or N + 1 where one was not visited."""
+        N, stop = self.length, self.used + positions.shape[1]
+        if stop > self.columns.shape[1]:
+            B, R, S = self.columns.shape
+            grown = self.columns.new_empty(B, max(stop, min(2 * R, N + 1)), S)
+            grown[:, : self.used] = self.columns[:, : self.used]
+            self.columns = grown
+        self.columns[:, self.used : stop] = columns
+        places = torch.where(positions < N, positions, N + 1)
+        self.rows.scatter_(1, places, torch.arange(self.used, stop, device=positions.device).expand_as(places))
+        self.used = stop
 
     def empty_slots(self) -> Tensor:
         """bool (B, 1, 1, T): the slots of keys and values up to ``extent`` in which a row has nothing yet."""
@@ -88,10 +101,8 @@ class Lane:
             whole: Whether all of them were visited in every row.
         """
         B, K = positions.shape
-        N, S = self.length, self.columns.shape[2]
-        column = torch.cat([embedded, self.pending_columns], dim=-1).to(self.columns.dtype)
-        places = positions if whole else torch.where(positions < N, positions, N + 1)
-        self.columns.view(-1, S).index_copy_(0, (places + self._first_rows()).flatten(), column.flatten(0, 1))
+        N = self.length
+        self.keep(positions, torch.cat([embedded, self.pending_columns], dim=-1))
         if whole and self.even:
             for kept, kept_values, (keys, values) in zip(self.keys, self.values, memory, strict=True):
                 kept[:, :, :, self.extent : self.extent + K] = keys.transpose(2, 3)
@@ -115,6 +126,7 @@ class Lane:
             condition=None if self.condition is None else self.condition[rows],
             ready=self.ready[rows],
             columns=self.columns[rows],
+            rows=self.rows[rows],
             keys=[keys[rows] for keys in self.keys],
             values=[values[rows] for values in self.values],
             filled=self.filled[rows],
@@ -133,7 +145,8 @@ class Lane:
             condition=None if self.condition is None else empty(self.condition),
             ready=empty(self.ready),
             complete=False,
-            columns=empty(self.columns),
+            columns=empty(self.columns[:, : self.used]),
+            rows=empty(self.rows),
             keys=[empty(keys) for keys in self.keys],
             values=[empty(values) for values in self.values],
             filled=empty(self.filled),
@@ -148,14 +161,18 @@ class Lane:
         """The rows of several memories of the same grid, with K = ``targets`` pending positions."""
         conditions = [lane.condition for lane in lanes if lane.condition is not None]
 
-        def widened(tensor: Tensor) -> Tensor:
-            return F.pad(tensor, (0, 0, 0, targets - tensor.shape[1]))
+        used = max(lane.used for lane in lanes)
+
+        def widened(tensor: Tensor, to: int = targets) -> Tensor:
+            return F.pad(tensor, (0, 0, 0, to - tensor.shape[1]))
 
         return replace(
             lanes[0],
             condition=torch.cat(conditions) if conditions else None,
             ready=torch.cat([lane.ready for lane in lanes]),
-            columns=torch.cat([lane.columns for lane in lanes]),
+            columns=torch.cat([widened(lane.columns[:, : lane.used], used) for lane in lanes]),
+            used=used,
+            rows=torch.cat([lane.rows for lane in lanes]),
             keys=[torch.cat(keys) for keys in zip(*(lane.keys for lane in lanes), strict=True)],
             values=[torch.cat(values) for values in zip(*(lane.values for lane in lanes), strict=True)],
             filled=torch.cat([lane.filled for lane in lanes]),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tamingplat_pixelsnail.lane import Lane
@@ -53,9 +54,7 @@ class Recorded:
         """The memory of some rows."""
         index = torch.tensor(rows, device=self.ready.device)
         visited = self.visited[index]
-        lane = self.lanes.lane(self.tokens[index])
-        parts = [column[index] for column in self.columns]
-        lane.columns[:, : visited.shape[1]] = torch.cat(parts, dim=-1) * visited[:, :, None]
+        lane = self._frontier(index, visited)
         # Visited positions come first, in any order; what follows them is not read.
         first = (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
         for kept, kept_values, memory in zip(lane.keys, lane.values, self.memory, strict=True):
@@ -64,15 +63,31 @@ class Recorded:
             kept_values[:, :, : values.shape[2]] = values.gather(2, first.expand_as(values))
         lane.filled = visited.sum(1)
         lane.ready = self.ready[index]
-        at = self.targets[index].clamp(max=visited.shape[1] - 1)[:, :, None]
+        at = self.targets[index].clamp(max=visited.shape[1] - 1)
 
         def pending(features: Tensor) -> Tensor:
-            return features.gather(1, at.expand(-1, -1, features.shape[2])).to(lane.columns.dtype)
+            return features[index[:, None], at].to(lane.columns.dtype)
 
         # The first of the columns is the code, which was not known yet.
-        lane.pending_columns = torch.cat([pending(column) for column in parts[1:]], dim=-1)
-        lane.pending_features = [pending(features[index]) for features in self.features]
+        lane.pending_columns = torch.cat([pending(column) for column in self.columns[1:]], dim=-1)
+        lane.pending_features = [pending(features) for features in self.features]
         return lane.measured()
+
+    def _frontier(self, index: Tensor, visited: Tensor) -> Lane:
+        """A lane of rows int64 (B,) with the columns that convolutions will read: those beside a position yet to be visited."""
+        tokens, M = self.tokens[index], visited.shape[1]
+        lane = self.lanes.lane(tokens)
+        N = lane.length
+        # Beyond the pass nothing was visited; off the grid there is nothing to visit.
+        settled = F.pad(F.pad(visited, (0, N - M), value=False), (0, 1), value=True)
+        frontier = visited & ~settled[:, lane.table[:M]].all(2)
+        most = int(frontier.sum(1).max())
+        at = (~frontier).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+        lane.keep(
+            torch.where(frontier.gather(1, at), at, N),
+            torch.cat([column[index[:, None], at] for column in self.columns], dim=-1),
+        )
+        return lane
 
 
 Source = Lane | Recorded | None

@@ -139,7 +139,6 @@ class ColumnPass:
         self.near = lane.neighbours(targets)
         self.targets = targets.clamp(max=lane.length - 1)
         self.channel = 0
-        self.kernels = iter(lane.kernels)
         self.around = lane.background[self.targets]
         self.memory = iter(zip(lane.keys, lane.values, strict=True))
         self.columns: list[Tensor] = []
@@ -147,19 +146,19 @@ class ColumnPass:
 
     def enter(self, convolution: MaskedConv) -> Tensor:
         """See ``layers.Pass``: the codes of earlier neighbours are all that it reads."""
-        return self._convolve(convolution, self._near(convolution))
+        return self._convolve(convolution, self.near.new_zeros(len(self.near), convolution.inputs))
 
     def convolve(self, convolution: MaskedConv, inputs: Tensor) -> Tensor:
         """See ``layers.Pass``."""
         self.columns.append(inputs)
-        return self._convolve(convolution, torch.cat([self._near(convolution), inputs.flatten(0, 1)[:, None]], dim=1))
+        return self._convolve(convolution, inputs.flatten(0, 1))
 
-    def _near(self, convolution: MaskedConv) -> Tensor:
+    def _convolve(self, convolution: MaskedConv, own: Tensor) -> Tensor:
+        """The product of all nine taps with the kernel as it lies in memory, so that no weights are copied."""
         start, self.channel = self.channel, self.channel + convolution.inputs
-        return self.near[:, :, start : self.channel]
-
-    def _convolve(self, convolution: MaskedConv, patches: Tensor) -> Tensor:
-        columns = torch.addmm(convolution.bias, patches.flatten(1), next(self.kernels))
+        near = self.near[:, :, start : self.channel]
+        taps = torch.cat([near[:, :CENTRE], own[:, None], near[:, CENTRE:]], dim=1)
+        columns = F.linear(taps.transpose(1, 2).flatten(1), convolution.weight.flatten(1), convolution.bias)
         return columns.view(*self.targets.shape, convolution.outputs)
 
     def attend(self, attention: AttentionLayer, query: Tensor, features: Tensor) -> Tensor:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from tamingplat.interfaces import ConditionLayout
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import Context
-from tamingplat_pixelsnail.geometry import CENTRE, Geometry, background, neighbour_table, row_by_row
+from tamingplat_pixelsnail.geometry import Geometry, background, neighbour_table, row_by_row
 from tamingplat_pixelsnail.lane import Lane
 from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, drop_nothing, normal_linear
 from tamingplat_pixelsnail.parts import Recorded
-from tamingplat_pixelsnail.passes import NEIGHBOURS, ColumnPass, FullPass
+from tamingplat_pixelsnail.passes import ColumnPass, FullPass
 
 
 class Block(nn.Module):
@@ -106,21 +106,17 @@ class GridStack(nn.Module):
         weight = self.first.weight
         B, N = len(tokens), self.length
         convolutions = self.convolutions()
-        kernels = []
-        for convolution in convolutions:
-            taps = convolution.weight.permute(2, 3, 1, 0).flatten(0, 1)
-            used = NEIGHBOURS if convolution.strict else (*NEIGHBOURS, CENTRE)
-            kernels.append(taps[list(used)].flatten(0, 1))
         S = sum(convolution.inputs for convolution in convolutions)
         attentions = self.attentions()
         return Lane(
             table=neighbour_table(self.height, self.width, weight.device),
             background=background(self.height, self.width, weight),
-            kernels=tuple(kernels),
             condition=self._condition(tokens),
             ready=torch.ones(B, dtype=torch.bool, device=weight.device),
             complete=True,
-            columns=weight.new_zeros(B, N + 2, S),
+            columns=weight.new_zeros(B, 1, S),
+            used=1,
+            rows=torch.zeros(B, N + 2, dtype=torch.int64, device=weight.device),
             keys=[weight.new_zeros(B, layer.heads, layer.key_width, N + 1) for layer in attentions],
             values=[weight.new_zeros(B, layer.heads, N + 1, layer.value_width) for layer in attentions],
             filled=torch.zeros(B, dtype=torch.int64, device=weight.device),

@@ -22,7 +22,7 @@ from tamingplat.interfaces.models import (
     whole_image_refusal,
 )
 from tamingplat_samplers.config import AncestralConfig
-from tamingplat_samplers.drawing import Drawer, Guidance, guidance_refusal
+from tamingplat_samplers.drawing import Drawer, Guidance, NoiseInOrder, guidance_refusal
 from tamingplat_samplers.schedule import visiting_schedule
 
 
@@ -54,6 +54,7 @@ class Ancestral(Sampler):
         """
         prior, plan, given = request.prior, request.plan, request.given
         count = len(plan.order)
+        noise = NoiseInOrder(request.seed, request.indices, plan.order)
         guidance = Guidance(self._config)
         condition = torch.cat(guidance.conditions(request.condition, request.null_condition))
         if guidance.guides:
@@ -70,8 +71,8 @@ class Ancestral(Sampler):
             logits, state = prior.logits(
                 codes, step.visited, step.targets, condition, lengths=step.lengths, state=state, sizes=plan.sizes
             )
-            targets = step.targets[:count]
-            drawn = guidance.repeat(self._drawer.draw(guidance.combine(logits), request, targets))
+            of_step = noise.at(step.start, step.start + step.targets.shape[1])
+            drawn = guidance.repeat(self._drawer.draw(guidance.combine(logits), request.seed, request.indices, of_step))
             if given is not None:
                 drawn = torch.where(given[1].gather(1, step.targets), given[0].gather(1, step.targets), drawn)
             codes.scatter_(1, step.targets, drawn)

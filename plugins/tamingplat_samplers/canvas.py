@@ -8,6 +8,7 @@ under guidance: first all with the condition.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -15,9 +16,9 @@ import torch
 from torch import Tensor
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, Crop, TamingplatError, Windows
-from tamingplat.interfaces.models import PriorScope, SampleRequest
+from tamingplat.interfaces.models import PriorScope, SampleRequest, gumbel_noise
 from tamingplat_samplers.config import LogitsConfig
-from tamingplat_samplers.drawing import Drawer, Guidance, guidance_refusal
+from tamingplat_samplers.drawing import Drawer, Guidance, NoiseInOrder, guidance_refusal
 
 
 def window_start(place: int, side: int, window: int) -> int:
@@ -108,8 +109,9 @@ class Canvas:
         length = request.space.length
         self._codes_at = _crop(windows.codes, device)
         self._condition_at = _crop(windows.condition, device)
-        self._positions = torch.arange(length, device=device)
-        self._order = self._positions[None, : prior_space.length]
+        positions = torch.arange(length, device=device)[None]
+        self._order = positions[:, : prior_space.length]
+        self._noise = NoiseInOrder(request.seed, request.indices, positions.expand(self._batch, -1))
         self.codes = torch.zeros(self._batch, length, dtype=torch.int64, device=device)
         self._given = request.given
         self.first = 0
@@ -151,8 +153,8 @@ class Canvas:
 
     def draw(self, logits: Tensor, position: int) -> Tensor:
         """Draw one code of every image from logits, float (R, 1, V), and return it for every row, int64 (R, 1)."""
-        positions = self._positions[position : position + 1].expand(self._batch, 1)
-        drawn = self._drawer.draw(self._guidance.combine(logits), self._request, positions)
+        request, noise = self._request, self._noise.at(position, position + 1)
+        drawn = self._drawer.draw(self._guidance.combine(logits), request.seed, request.indices, noise)
         if self._given is not None:
             codes, mask = self._given
             drawn = torch.where(mask[:, position : position + 1], codes[:, position : position + 1], drawn)
@@ -163,7 +165,8 @@ class Canvas:
         """Draw one code of every window of every image, as ``draw``, at canonical positions int64 (F,)."""
         windows = len(positions)
         indices, of_row = self._request.indices.repeat(windows), positions.repeat_interleave(self._batch)[:, None]
-        drawn = self._drawer.draw_at(self._guidance.combine(logits), self._request.seed, indices, of_row)
+        noise = partial(gumbel_noise, self._request.seed, indices, of_row)
+        drawn = self._drawer.draw(self._guidance.combine(logits), self._request.seed, indices, noise)
         by_image = drawn.view(windows, self._batch).T
         if self._given is not None:
             codes, mask = self._given

@@ -9,10 +9,12 @@ V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from tamingplat.interfaces.models import PriorScope, SampleRequest, gumbel_noise, uniform_noise
+from tamingplat.interfaces.models import PriorScope, gumbel_noise, uniform_noise
 from tamingplat_samplers import filters
 from tamingplat_samplers.config import LogitsConfig
 
@@ -71,27 +73,63 @@ class Guidance:
         return unconditional + self._scale * (conditional - unconditional)
 
 
+Noise = Callable[[int], Tensor]
+"""V to the standard Gumbel noise of the positions of a step, float64 (B, K, V)."""
+
+AT_ONCE = 1 << 15
+"""Numbers of noise that are worked out together: each takes some two hundred operations, which then fit a processor's cache."""
+
+
+class NoiseInOrder:
+    """Gumbel noise of positions that are drawn one after the other, worked out for several steps at once.
+
+    A step has few numbers, so that starting each of those operations takes longer than carrying it out.
+
+    Args:
+        seed: The seed.
+        indices: int64 (B,), the number of each sample.
+        order: int64 (B, N), the positions in the order in which they are drawn.
+    """
+
+    def __init__(self, seed: int, indices: Tensor, order: Tensor) -> None:
+        self._seed, self._indices, self._order = seed, indices, order
+        self._known = range(0)
+        self._noise = torch.empty(0)
+
+    def at(self, start: int, stop: int) -> Noise:
+        """That of the positions from place ``start`` of the order to before ``stop``."""
+
+        def noise(vocab_size: int) -> Tensor:
+            if not (self._known.start <= start and stop <= self._known.stop):
+                ahead = AT_ONCE // (len(self._indices) * vocab_size)
+                self._known = range(start, min(max(stop, start + ahead), self._order.shape[1]))
+                places = slice(self._known.start, self._known.stop)
+                self._noise = gumbel_noise(self._seed, self._indices, self._order[:, places], vocab_size)
+            return self._noise[:, start - self._known.start : stop - self._known.start]
+
+        return noise
+
+
 class Drawer:
     """Draws codes from logits by the settings that every sampler has."""
 
     def __init__(self, config: LogitsConfig) -> None:
         self._config = config
 
-    def draw(self, logits: Tensor, request: SampleRequest, positions: Tensor) -> Tensor:
-        """Codes, int64 (B, K), of logits, float (B, K, V), at canonical ``positions`` (B, K) of the samples of a request."""
-        return self.draw_at(logits, request.seed, request.indices, positions)
+    def draw(self, logits: Tensor, seed: int, indices: Tensor, noise: Noise) -> Tensor:
+        """Codes, int64 (B, K), of logits, float (B, K, V), where row b belongs to sample ``indices[b]`` of a seed.
 
-    def draw_at(self, logits: Tensor, seed: int, indices: Tensor, positions: Tensor) -> Tensor:
-        """As ``draw``, where row b belongs to sample ``indices[b]`` of a seed; several rows may belong to one sample."""
+        Several rows may belong to one sample. The noise is asked for where the settings leave something to chance.
+        """
         config, logits = self._config, logits.double()
         if config.temperature == 0:
             return logits.argmax(-1)
         logits = logits / config.temperature
         k = self._k(seed, indices)
         if k is not None:
-            logits = filters.top_k(logits, k.expand(positions.shape) if isinstance(k, Tensor) else k)
+            logits = filters.top_k(logits, k.expand(logits.shape[:2]) if isinstance(k, Tensor) else k)
         logits = filters.top_p(logits, config.top_p)
-        return (logits + gumbel_noise(seed, indices, positions, logits.shape[-1])).argmax(-1)
+        return (logits + noise(logits.shape[-1])).argmax(-1)
 
     def _k(self, seed: int, indices: Tensor) -> int | Tensor | None:
         """The k of every row: one number, or int64 (B, 1) drawn from the set at (seed, sample); ``None`` keeps all codes."""

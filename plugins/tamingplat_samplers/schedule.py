@@ -24,11 +24,13 @@ class Step:
         visited: int64 (B, T), known positions in visiting order.
         lengths: int64 (B,), how many of ``visited`` count in each row; ``None`` for all.
         targets: int64 (B, K), the positions to be drawn.
+        start: Where they begin in the plan's order.
     """
 
     visited: Tensor
     lengths: Tensor | None
     targets: Tensor
+    start: int
 
 
 def visiting_schedule(plan: VisitPlan, given: Tensor | None, visits: Visits) -> Iterator[Step]:
@@ -69,7 +71,7 @@ def visiting_schedule(plan: VisitPlan, given: Tensor | None, visits: Visits) -> 
 def _in_order(plan: VisitPlan, bounds: list[int], first: int) -> Iterator[Step]:
     for step in range(first, len(bounds) - 1):
         start, stop = bounds[step], bounds[step + 1]
-        yield Step(plan.order[:, :start], None, plan.order[:, start:stop])
+        yield Step(plan.order[:, :start], None, plan.order[:, start:stop], start)
 
 
 def _given_first(plan: VisitPlan, bounds: list[int], given: Tensor, step_of_position: Tensor) -> Iterator[Step]:
@@ -82,4 +84,4 @@ def _given_first(plan: VisitPlan, bounds: list[int], given: Tensor, step_of_posi
     for step, length in enumerate(longest):
         start, stop = bounds[step], bounds[step + 1]
         if not all(all_given[start:stop]):
-            yield Step(visited[:, :length], counts[step], plan.order[:, start:stop])
+            yield Step(visited[:, :length], counts[step], plan.order[:, start:stop], start)

@@ -183,6 +183,20 @@ def test_a_state_can_be_any_prefix():
         torch.testing.assert_close(logits, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", ["raster", "shared", "apart"])
+@pytest.mark.parametrize("known", [0, 1, 7, 18, 29])
+def test_decoding_goes_on_from_a_pass_over_any_prefix_to_the_end(known, rows):
+    # Of the pass, only columns beside a position yet to be visited are kept: at 18 of 30 some are, and some are not.
+    model = build(((5, 6),))
+    codes = torch.randint(5, (3, 30), generator=seeded(8))
+    plan, state = plans(model.space, 3, rows), None
+    expected = model.nll(codes, tokens((), 3), plan)
+    for time in range(known, 30):
+        visited, target = plan.order[:, :time], plan.order[:, time : time + 1]
+        logits, state = model.logits(only_visited(codes, visited), visited, target, tokens((), 3), state=state)
+        torch.testing.assert_close(scores(logits, codes, target), expected.gather(1, target).detach(), rtol=0, atol=1e-12)
+
+
 def test_a_group_stays_a_group_when_more_is_visited_at_once():
     model = build(((3, 3),))
     codes = torch.randint(5, (2, 9), generator=seeded(7))

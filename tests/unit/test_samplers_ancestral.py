@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from tamingplat_gpt.config import GPTConfig
 from tamingplat_gpt.model import GPT
@@ -16,6 +18,7 @@ from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.model import PixelSNAIL
 from tamingplat_samplers.ancestral import Ancestral
 from tamingplat_samplers.config import AncestralConfig
+from tamingplat_samplers.drawing import AT_ONCE, NoiseInOrder
 from torch import Tensor
 
 from tamingplat.interfaces import CodeSpace, ConditionPart, NoConfig, TamingplatError
@@ -23,6 +26,28 @@ from tamingplat.interfaces.models import Prior, PriorState, SampleRequest, Visit
 
 SPACE = CodeSpace(((2, 3),), vocab_size=4)
 ORDER = [4, 1, 0, 5, 3, 2]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=12),
+    batch=st.integers(1, 3),
+    vocab_size=st.sampled_from([1, 7, AT_ONCE // 8, AT_ONCE]),
+    first=st.integers(0, 3),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=40)
+def test_noise_of_several_steps_at_once_is_that_of_each(
+    sizes: list[int], batch: int, vocab_size: int, first: int, data: st.DataObject
+) -> None:
+    orders = [data.draw(st.permutations(range(sum(sizes)))) for _ in range(batch)]
+    order, indices = torch.tensor(orders), torch.arange(batch) * 5 + 1
+    noise, start = NoiseInOrder(3, indices, order), 0
+    for number, size in enumerate(sizes):
+        stop = start + size
+        if number >= first:
+            one = noise.at(start, stop)(vocab_size)
+            assert torch.equal(one, gumbel_noise(3, indices, order[:, start:stop], vocab_size))
+        start = stop
 
 
 class Counted(PriorState):
