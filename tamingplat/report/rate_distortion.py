@@ -6,6 +6,7 @@ of fewer codes has the lower rate and the larger distortion, and neither number 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +15,8 @@ from tamingplat.report.lines import KINDS, lines_of
 from tamingplat.report.summary import SummaryRow, Value, summarise
 from tamingplat.stages import ResultRow, Results
 
-RATES = ("rate", "rate-bound")
-"""Columns of bits per image; the second under a random visiting order."""
+_RATE = re.compile(r"rate(?P<bound>-bound)?(?:-(?P<window>\d+x\d+))?")
+"""Columns of bits per image: whether they are a bound, under a random visiting order, and the window of a prior of windows."""
 
 SIDES = ("reconstructions", "samples")
 """What is beside the rate: distortions of the tokenizer's reconstructions, and distances of samples."""
@@ -32,7 +33,8 @@ class RatePoint:
         label: What tells it from the others.
         tokenizer: The tokenizer artifact, with the dataset on which it is measured.
         tokenizer_label: What tells it from the other tokenizers.
-        images: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too.
+        images: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too, and ``window`` where it is that
+            of windows that tile the image, whose first codes know nothing of what lies beside them.
         rate: Bits per image that the prior needs for the codes; over seeds.
         bound: Whether the rate is an upper bound, under a random visiting order.
         distortions: Of the tokenizer's reconstructions, by column: LPIPS, PSNR, distances of features.
@@ -57,7 +59,9 @@ def rate_distortion(results: Results) -> list[RatePoint]:
     """Every line with a rate as a point, in the order of the table."""
     lines, directed = lines_of(results), {column.name for column in results.columns if column.better}
     rows = summarise(results)
-    cells = [row for row in rows if row.kind == "cell" and any(name in row.metrics for name in RATES)]
+    found = [(row, next(filter(None, map(_RATE.fullmatch, row.metrics)), None)) for row in rows if row.kind == "cell"]
+    rates = {row.line: rate for row, rate in found if rate is not None}
+    cells = [row for row, _ in found if row.line in rates]
     reconstructions: dict[tuple[str, ...], list[SummaryRow]] = {}
     for row in rows:
         if row.kind == "reconstruction":
@@ -70,8 +74,10 @@ def rate_distortion(results: Results) -> list[RatePoint]:
         members = lines[cell.line]
         of_tokenizer = _columns(members, "tokenizer", per_image=True) & directed
         distortions = _chosen(cell, of_tokenizer)
-        rate = next(name for name in RATES if name in cell.metrics)
-        images = {name: settings_of(members[0], rate)[name] for name in ("split", "preprocessing")}
+        rate = rates[cell.line]
+        images = {name: settings_of(members[0], rate.string)[name] for name in ("split", "preprocessing")}
+        if window := rate["window"]:
+            images["window"] = Setting(window, f"{window} codes")
         measured = {("reconstructions", name): _measured(members[0], name, images) for name in distortions}
         for reconstruction in _measured_alike(members[0], reconstructions.get(tokenizer, []), lines):
             chosen = _chosen(reconstruction, _columns(lines[reconstruction.line], "images") & directed)
@@ -88,8 +94,8 @@ def rate_distortion(results: Results) -> list[RatePoint]:
                 tokenizer=tokenizer,
                 tokenizer_label=tokenizer_label,
                 images=images,
-                rate=cell.metrics[rate],
-                bound=rate != RATES[0],
+                rate=cell.metrics[rate.string],
+                bound=bool(rate["bound"]),
                 distortions=distortions,
                 distances=distances,
                 measured=measured,

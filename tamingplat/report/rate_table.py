@@ -39,11 +39,14 @@ def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: 
         "likelihoods of different tokenizers are of different codes and are never ranked: a lower rate is worth something "
         "only at the same distortion"
     ]
+    windows = dict.fromkeys(point.images["window"].label for point in points if "window" in point.images)
+    if windows:
+        notes.append(f"the rate of a prior of windows ({', '.join(windows)}) is that of windows that tile the image")
     if len(pools) > 1:
-        notes.append("lines of different images stand in groups below each other, and are not to be compared")
+        notes.append("lines of different images or windows stand in groups below each other, and are not to be compared")
     return TextTable("Rate and distortion", tuple(headings), tuple(lines), 1, notes=tuple(notes))
 
 
 def _images(point: RatePoint) -> tuple[str, ...]:
-    """Which images the codes are of: the dataset with its preprocessing, and the split."""
+    """Which images the codes are of, the dataset with its preprocessing and the split, and in which windows."""
     return tuple(setting.identity for setting in point.images.values())

@@ -49,6 +49,27 @@ def test_tokenizers_of_one_name_in_two_manifests_are_two(view_results: ModuleTyp
     assert {len(chart.series) for chart in rate_charts(points, view_results.COLUMNS)} == {2}
 
 
+def test_rates_of_windows_are_compared_among_windows_of_one_size(view_results: ModuleType) -> None:
+    def windowed(row: ResultRow, name: str) -> ResultRow:
+        metrics = {name if column == "rate" else column: value for column, value in row.metrics.items()}
+        return replace(row, metrics=metrics)
+
+    first, second = _namesakes(view_results).rows
+    third = replace(second, tokenizer="third", group="third", artifacts={"tokenizer": "T3", "prior": "P3"})
+    rows = (windowed(first, "rate"), windowed(second, "rate-bound-8x8"), windowed(third, "rate-8x8"))
+    points = rate_distortion(replace(view_results.RESULTS, rows=rows))
+    assert [point.bound for point in points] == [False, True, False]
+    assert [point.images["window"].identity if "window" in point.images else None for point in points] == [None, "8x8", "8x8"]
+    charts = rate_charts(points, view_results.COLUMNS)
+    assert [len(chart.series) for chart in charts] == [1, 2] * 2 and len({chart.title for chart in charts}) == 4
+    assert ["8x8 codes" in " ".join(chart.notes) for chart in charts] == [False, True] * 2
+    (table,) = [
+        one for one in make_view(replace(view_results.RESULTS, rows=rows)).tables() if one.title == "Rate and distortion"
+    ]
+    assert [line[1] for line in table.lines] == ["300", "≤ 200", "200"], "whole images first, then windows"
+    assert any("tile the image" in note for note in table.notes) and any("not to be compared" in note for note in table.notes)
+
+
 def test_tokenizer_seeds_are_series_of_their_own(view_results: ModuleType) -> None:
     seeds = [replace(row, manifest="made-up", tokenizer_seed=1) for row in _namesakes(view_results).rows[1:]]
     points = rate_distortion(replace(view_results.RESULTS, rows=(_namesakes(view_results).rows[0], *seeds)))
