@@ -3,8 +3,7 @@
     python experiments/findings.py --store STORE [--out FILE.md]
 
 Nothing is trained, and nothing is written but FILE.md. A finding whose cells are not all there has no verdict. Beside the eight
-findings, what floor.toml, floor-16.toml and null.toml are about: how near priors come to the best possible likelihood, and
-whether nothing is found where there is nothing to find.
+findings it prints what priors of known sources show (known_sources.py).
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ import argparse
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+
+from decisions import HEADINGS, NLL, SEEDS, Decision, cells, decide, judged, lines
+from known_sources import floor_table, null_table
 
 from tamingplat.interfaces import TamingplatError
 from tamingplat.manifest import load_manifest
@@ -24,15 +24,14 @@ from tamingplat.registry import load_registry
 from tamingplat.report import TextTable, number, to_markdown
 from tamingplat.report.budgets import amount
 from tamingplat.report.learning_curves import at_equal, comparable, learning_curves
-from tamingplat.report.paired import Line, NotDecidedError, Paired, column_of, corrected, differences, finished_lines
-from tamingplat.report.ranking import ALPHA, rankings
+from tamingplat.report.paired import Line, NotDecidedError, Paired, column_of, corrected, differences
+from tamingplat.report.ranking import ALPHA
 from tamingplat.stages import ResultRow, Results, StoredArtifacts, collect_results, make_plan
 from tamingplat.store import Store
 
 HERE = Path(__file__).parent
 MANIFESTS = ("priors", "orderings", "tokenizers", "objectives", "floor", "floor-16", "null")
 
-SEEDS = 6
 IMAGES = 320
 """Samples and reconstructions that distances are of."""
 
@@ -41,21 +40,8 @@ SAME_OPERATIONS = 0.02
 
 ORDERINGS = ("raster", "spiral-out", "spiral-in", "z-curve", "subsample", "alternate")
 FACTORS: Mapping[str, int] = {"kmeans-256": 1, "vqgan-f2": 2, "vqgan-f4": 4, "vqgan-f8": 8}
-MIRRORS = ("raster", "raster-mirrored", "raster-flipped", "raster-rotated", "column-major")
-NLL = "nll"
 SAMPLES, RECONSTRUCTIONS = "kd-classifier", "rkd-classifier"
 """Kernel distances in the classifier's features: of samples to the training split; of reconstructions to their originals."""
-
-lines = partial(finished_lines, seeds=SEEDS)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What comes out of a rule: the verdict, the comparisons that it is from, and what else is to be known."""
-
-    verdict: str
-    compared: tuple[Paired, ...] = ()
-    note: str = ""
 
 
 def check_images(rows: Iterable[ResultRow]) -> None:
@@ -70,22 +56,10 @@ def distances(first: Line, second: Line, name: str) -> tuple[float, ...]:
     return differences(first, second, name)
 
 
-def judge(compared: Sequence[Paired], sign: int) -> str:
-    """The verdict where every comparison is to have one sign."""
-    if all(one.told_apart(sign, ALPHA) for one in compared):
-        return "appears"
-    return "does not appear" if any(one.told_apart(-sign, ALPHA) for one in compared) else "undecided"
-
-
-def _judged(values: Mapping[str, tuple[float, ...]], sign: int, note: str = "") -> Decision:
-    compared = corrected(values)
-    return Decision(judge(compared, sign), compared, note)
-
-
 def equal_steps(results: Results) -> Decision:
     """1: the transformer below PixelSNAIL after the last step."""
     of = lines(results, "prior", ("gpt", "pixelsnail"))
-    return _judged({"gpt − pixelsnail": differences(of["gpt"], of["pixelsnail"], NLL)}, -1)
+    return judged({"gpt − pixelsnail": differences(of["gpt"], of["pixelsnail"], NLL)}, -1)
 
 
 def equal_time(results: Results) -> Decision:
@@ -101,21 +75,21 @@ def equal_time(results: Results) -> Decision:
     nll = {(curve.names["prior"], curve.seed): value for curve, value in zip(pools[0], equal[0].nll, strict=True)}
     pairs = [(nll["gpt", seed], nll["pixelsnail", seed]) for seed in of["gpt"]]
     values = tuple(gpt - other for gpt, other in pairs if gpt is not None and other is not None)
-    return _judged({"gpt − pixelsnail": values}, -1, f"2: at {amount('seconds', equal[0].at)}.")
+    return judged({"gpt − pixelsnail": values}, -1, f"2: at {amount('seconds', equal[0].at)}.")
 
 
 def raster_best(results: Results) -> Decision:
     """3: each of the five others above raster."""
     of = lines(results, "ordering", ORDERINGS)
     others = [name for name in ORDERINGS if name != "raster"]
-    return _judged({f"{name} − raster": differences(of[name], of["raster"], NLL) for name in others}, 1)
+    return judged({f"{name} − raster": differences(of[name], of["raster"], NLL) for name in others}, 1)
 
 
 def subsample_worst(results: Results) -> Decision:
     """4: subsample above each of the five others."""
     of = lines(results, "ordering", ORDERINGS)
     others = [name for name in ORDERINGS if name != "subsample"]
-    return _judged({f"subsample − {name}": differences(of["subsample"], of[name], NLL) for name in others}, 1)
+    return judged({f"subsample − {name}": differences(of["subsample"], of[name], NLL) for name in others}, 1)
 
 
 def larger_factors(results: Results) -> Decision:
@@ -152,7 +126,7 @@ def larger_factors(results: Results) -> Decision:
 def vqgan_better(results: Results) -> Decision:
     """6: reconstructions of VQGAN nearer to their originals than those of VQVAE."""
     of = lines(results, "tokenizer", ("vqvae-f4", "vqgan-f4"), rows="reconstruction")
-    return _judged({"vqgan-f4 − vqvae-f4": distances(of["vqgan-f4"], of["vqvae-f4"], RECONSTRUCTIONS)}, -1)
+    return judged({"vqgan-f4 − vqvae-f4": distances(of["vqgan-f4"], of["vqvae-f4"], RECONSTRUCTIONS)}, -1)
 
 
 def codes_better(results: Results) -> Decision:
@@ -163,7 +137,7 @@ def codes_better(results: Results) -> Decision:
     if not abs(ratio - 1) <= SAME_OPERATIONS:
         raise NotDecidedError(f"not decided: training operations are not equal, or not counted (ratio {ratio:.3f})")
     values = distances(of["vqgan-f2"], of["kmeans-256"], SAMPLES)
-    return _judged({"vqgan-f2 − kmeans-256": values}, -1, f"7: training operations of f = 2 over those of pixels: {ratio:.3f}.")
+    return judged({"vqgan-f2 − kmeans-256": values}, -1, f"7: training operations of f = 2 over those of pixels: {ratio:.3f}.")
 
 
 def codes_faster(results: Results) -> Decision:
@@ -192,26 +166,6 @@ RULES: Mapping[str, tuple[str, Callable[[Results], Decision]]] = {
 }
 
 
-def decide(rule: Callable[[Results], Decision], results: Results) -> Decision:
-    """What a rule says, or why it says nothing."""
-    try:
-        return rule(results)
-    except NotDecidedError as error:
-        return Decision(str(error))
-
-
-def _cells(one: Paired) -> tuple[str, ...]:
-    low, high = one.estimate.interval()
-    told = ("", "", "")
-    if one.p is not None:
-        limits = one.estimate.least_significant(one.comparisons), one.estimate.detectable(one.comparisons)
-        told = (number(one.p, 2), *(number(limit, 2) for limit in limits))
-    return number(one.estimate.mean, 3), f"{number(low, 3)} to {number(high, 3)}", told[0], number(one.deviation, 2), *told[1:]
-
-
-HEADINGS = ("mean difference", "95 % interval", "corrected p", "s over seeds", "least significant", "detectable at 80 %")
-
-
 def findings_table(results: Mapping[str, Results]) -> TextTable:
     """The eight findings, one line for each comparison, the verdict in the first."""
     table: list[tuple[str, ...]] = []
@@ -223,77 +177,12 @@ def findings_table(results: Mapping[str, Results]) -> TextTable:
         decision = decide(rule, results[manifest])
         first = (name, decision.verdict)
         for one in decision.compared:
-            table.append((*first, one.what, *_cells(one)))
+            table.append((*first, one.what, *cells(one)))
             first = ("", "")
         if not decision.compared:
             table.append((*first, *[""] * (1 + len(HEADINGS))))
         notes += [decision.note] if decision.note else []
     return TextTable("Findings", ("finding", "verdict", "compared", *HEADINGS), tuple(table), 3, notes=tuple(notes))
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What a transformer of two layers and width 64 has to reach on a source whose floor is known."""
-
-    manifest: str
-    size: str
-    cpu_seconds: float
-    excess: float = 0.5
-    captured: float = 0.99
-
-    def kept(self, row: ResultRow) -> str:
-        """Whether a row is what the bar is about, and reaches it."""
-        if row.status != "done" or (row.prior, row.ordering) != ("gpt", "raster"):
-            return ""
-        seconds = row.cost["prior_training_cpu_seconds"]
-        reached = row.metrics[EXCESS] <= self.excess and row.metrics[CAPTURED] >= self.captured
-        return "yes" if reached and seconds <= self.cpu_seconds else "no"
-
-
-EXCESS, CAPTURED = "nll_excess/floor", "structure captured"
-BARS = (Bar("floor", "8×8", 180), Bar("floor-16", "16×16", 600))
-
-
-def floor_table(results: Mapping[str, Results]) -> TextTable:
-    """How near each prior comes to the source's own likelihood under each ordering, and whether the bars are kept."""
-    table, left = [], []
-    for bar in BARS:
-        cells = [row for row in results[bar.manifest].rows if row.kind == "cell"]
-        for row in cells:
-            numbers = (row.metrics.get(EXCESS), row.metrics.get(CAPTURED), row.cost.get("prior_training_cpu_seconds"))
-            told = ("" if value is None else number(value, 4) for value in numbers)
-            table.append((bar.size, row.prior, row.ordering, *told, bar.kept(row)))
-        done = sum(row.status == "done" for row in cells)
-        left += [f"{bar.manifest}.toml has not run to the end: {done} of {len(cells)} cells"] if done < len(cells) else []
-        left.append(
-            f"the bar at {bar.size}: gpt under raster has an excess of at most {bar.excess} % of the floor and at least "
-            f"{bar.captured} of the structure after at most {bar.cpu_seconds:g} CPU seconds of training"
-        )
-    headings = ("size", "prior", "ordering", "excess, % of the floor", "structure captured", "training CPU s", "bar kept")
-    return TextTable("Distance from the best possible likelihood", headings, tuple(table), 3, notes=tuple(left))
-
-
-def mirrors(results: Results) -> Decision:
-    """Every ordering of the null comparison against every other, corrected over all pairs."""
-    of = lines(results, "ordering", MIRRORS)
-    pairs = itertools.combinations(MIRRORS, 2)
-    compared = corrected({f"{b} − {a}": differences(of[b], of[a], NLL) for a, b in pairs})
-    apart = sum(one.told_apart(1, ALPHA) or one.told_apart(-1, ALPHA) for one in compared)
-    (ranking,) = [one for one in rankings(results) if one.column.name == NLL]
-    worse = sum(one.verdict == "worse" for one in ranking.comparisons)
-    note = (
-        f"compare, which chooses the best first and compares the others with it, calls {worse} of {len(MIRRORS) - 1} worse. "
-        "Holm's correction does not pay for that choice: among five that do not differ it says so in more than 5 % of tables."
-    )
-    return Decision(f"{apart or 'none'} of {len(compared)} pairs told apart", compared, note)
-
-
-def null_table(results: Results) -> TextTable:
-    """A comparison that must find nothing."""
-    decision = decide(mirrors, results)
-    table = tuple((one.what, *_cells(one)) for one in decision.compared)
-    notes = tuple(filter(None, (decision.verdict, decision.note)))
-    return TextTable("Orderings that cannot differ (null.toml)", ("compared", *HEADINGS), table, 1, notes=notes)
 
 
 def read(store: Path) -> dict[str, Results]:

@@ -33,8 +33,8 @@ class RatePoint:
         label: What tells it from the others.
         tokenizer: The tokenizer artifact, with the dataset on which it is measured.
         tokenizer_label: What tells it from the other tokenizers.
-        images: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too, and ``window`` where it is that
-            of windows that tile the image, whose first codes know nothing of what lies beside them.
+        images: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too, and ``window`` where it is of
+            windows that tile the image, whose first codes know nothing of what lies beside them.
         rate: Bits per image that the prior needs for the codes; over seeds.
         bound: Whether the rate is an upper bound, under a random visiting order.
         distortions: Of the tokenizer's reconstructions, by column: LPIPS, PSNR, distances of features.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,14 +26,24 @@ COLUMNS = tuple(Column(name, "", "lower", "", True) for name in MEASURES)
 
 
 @pytest.fixture(scope="module")
-def findings() -> Iterable[ModuleType]:
-    spec = importlib.util.spec_from_file_location("findings_of_the_experiments", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def scripts() -> Iterable[Callable[[str], ModuleType]]:
+    """Imports what lies beside the script, as running it does."""
+    names = ("findings", "known_sources", "decisions")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        yield importlib.import_module
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def findings(scripts: Callable[[str], ModuleType]) -> ModuleType:
+    return scripts("findings")
+
+
+@pytest.fixture(scope="module")
+def known_sources(scripts: Callable[[str], ModuleType]) -> ModuleType:
+    return scripts("known_sources")
 
 
 def _row(kind: Any, seed: int, metrics: Mapping[str, float], **names: str) -> ResultRow:
@@ -200,11 +210,11 @@ def test_codes_beside_pixels(findings: ModuleType) -> None:
     assert "was in a tokenizer's loss" in findings.decide(findings.codes_better, known).verdict
 
 
-def test_mirrors_are_compared_in_all_pairs(findings: ModuleType) -> None:
-    same = _results(*(_line(NLL, 1.0, ordering=name) for name in findings.MIRRORS))
-    assert findings.decide(findings.mirrors, same).verdict == "none of 10 pairs told apart"
-    moved = _results(*(_line(NLL, 1.0 + 0.2 * (name == "raster"), ordering=name) for name in findings.MIRRORS))
-    assert findings.decide(findings.mirrors, moved).verdict == "4 of 10 pairs told apart"
+def test_mirrors_are_compared_in_all_pairs(findings: ModuleType, known_sources: ModuleType) -> None:
+    same = _results(*(_line(NLL, 1.0, ordering=name) for name in known_sources.MIRRORS))
+    assert findings.decide(known_sources.mirrors, same).verdict == "none of 10 pairs told apart"
+    moved = _results(*(_line(NLL, 1.0 + 0.2 * (name == "raster"), ordering=name) for name in known_sources.MIRRORS))
+    assert findings.decide(known_sources.mirrors, moved).verdict == "4 of 10 pairs told apart"
 
 
 def test_the_tables_say_what_is_there_and_what_is_missing(findings: ModuleType) -> None:
@@ -221,7 +231,7 @@ def test_the_tables_say_what_is_there_and_what_is_missing(findings: ModuleType) 
     assert len(table.lines) == 6 + 2 * 5
 
 
-def test_a_bar_is_kept_by_all_of_its_numbers(findings: ModuleType) -> None:
+def test_a_bar_is_kept_by_all_of_its_numbers(known_sources: ModuleType) -> None:
     reached = {"nll_excess/floor": 0.4, "structure captured": 0.995}
     row = replace(
         _row("cell", 0, {}, prior="gpt", ordering="raster"), metrics=reached, cost={"prior_training_cpu_seconds": 170.0}
@@ -233,7 +243,7 @@ def test_a_bar_is_kept_by_all_of_its_numbers(findings: ModuleType) -> None:
         replace(row, ordering="subsample"),
         replace(row, metrics={}, cost={}, status="missing"),
     ]
-    floor = findings.floor_table({"floor": _results([row, *others]), "floor-16": _results([others[2]])})
+    floor = known_sources.floor_table({"floor": _results([row, *others]), "floor-16": _results([others[2]])})
     assert [line[-1] for line in floor.lines] == ["yes", "no", "no", "no", "", "", "yes"]
     assert floor.lines[0] == ("8×8", "gpt", "raster", "0.4000", "0.9950", "170", "yes")
     assert floor.notes[0] == "floor.toml has not run to the end: 5 of 6 cells" and len(floor.notes) == 3

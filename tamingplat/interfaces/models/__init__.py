@@ -22,21 +22,7 @@ from tamingplat.interfaces.models.distributed import (
     sum_over_processes,
 )
 from tamingplat.interfaces.models.given import encode_given
-from tamingplat.interfaces.models.metric import (
-    ColumnArray,
-    ImageArray,
-    ImageSubject,
-    Measurement,
-    Measures,
-    Metric,
-    PlannedSamples,
-    PriorSubject,
-    SourceLikelihoods,
-    Subject,
-    TokenArray,
-    TokenizerSubject,
-    TokenSplit,
-)
+from tamingplat.interfaces.models.metric import Measurement, Measures, Metric, PlannedSamples
 from tamingplat.interfaces.models.networks import Classifier, FeatureExtractor, FrozenNetwork, Perceptual, TrainedClassifier
 from tamingplat.interfaces.models.noise import gumbel_noise, philox, uniform_noise
 from tamingplat.interfaces.models.ordering import Ordering
@@ -50,6 +36,17 @@ from tamingplat.interfaces.models.sampler import (
     Sampler,
     SampleRequest,
     whole_image_refusal,
+)
+from tamingplat.interfaces.models.subjects import (
+    ColumnArray,
+    ImageArray,
+    ImageSubject,
+    PriorSubject,
+    SourceLikelihoods,
+    Subject,
+    TokenArray,
+    TokenizerSubject,
+    TokenSplit,
 )
 from tamingplat.interfaces.models.tokenizer import Tokenizer
 from tamingplat.interfaces.models.trainable import ParameterGroup, Trainable
