@@ -54,21 +54,22 @@ samples = 4
 
 
 @pytest.fixture(scope="module")
-def page(
-    blobs: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    run_manifest: Callable[[Path], Path],
-    tamingplat_here: Callable[..., subprocess.CompletedProcess[str]],
-) -> Path:
-    """The page of a manifest that has run, with one more line that has not: another seed."""
-    folder = tmp_path_factory.mktemp("page")
-    manifest = folder / "page.toml"
+def ran(blobs: Path, tmp_path_factory: pytest.TempPathFactory, run_manifest: Callable[[Path], Path]) -> tuple[Path, Path]:
+    """A manifest that has run, with one more line that has not, another ordering; and its store."""
+    manifest = tmp_path_factory.mktemp("page") / "page.toml"
     manifest.write_text(MANIFEST.format(blobs=blobs))
     store = run_manifest(manifest)
     manifest.write_text(manifest.read_text().replace('"spiral-out"]', '"spiral-out", "z-curve"]'))
-    written = tamingplat_here("report", manifest, "--store", store, "--out", folder / "written")
+    return manifest, store
+
+
+@pytest.fixture(scope="module")
+def page(ran: tuple[Path, Path], tamingplat_here: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
+    """The page of that manifest."""
+    manifest, store = ran
+    written = tamingplat_here("report", manifest, "--store", store, "--out", manifest.parent / "written")
     assert written.returncode == 0, written.stderr + written.stdout
-    path = folder / "written" / "page.html"
+    path = manifest.parent / "written" / "page.html"
     assert str(path) in written.stdout
     return path
 
@@ -78,6 +79,19 @@ def opened(browser: Any, page: Path) -> Iterator[Any]:
     """The page of a manifest that has run."""
     with browser.showing(page):
         yield browser
+
+
+def test_codebooks_of_several_manifests_say_whose_they_are(
+    ran: tuple[Path, Path], tamingplat_here: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    manifest, store = ran
+    other = manifest.with_name("other.toml")
+    other.write_text(manifest.read_text().replace('name = "page"', 'name = "other"'))
+    written = tamingplat_here("report", manifest, other, "--store", store, "--out", manifest.with_name("both.html"))
+    assert written.returncode == 0, written.stderr + written.stdout
+    page = manifest.with_name("both.html").read_text()
+    found = re.findall(r"<figcaption>Codebook use in the split validation, manifest (\w+)", page)
+    assert found == ["page", "other"]
 
 
 def test_headings_sort_with_mouse_and_keyboard_and_say_so(opened: Any) -> None:

@@ -86,7 +86,13 @@ def _ranks(codes: int) -> list[int]:
 
 
 def codebook_chart(anchor: str, uses: Sequence[CodebookUse], split: str) -> Chart | None:
-    """The share of every code, the most frequent first; ``None`` where nothing is encoded yet."""
+    """The share of every code, the most frequent first; ``None`` where nothing is encoded yet.
+
+    Args:
+        anchor: Identifies it on the page.
+        uses: Of every encoded dataset.
+        split: Which split they are of, and of which manifest where there are several.
+    """
     uses = [use for use in uses if use.used]
     if not uses:
         return None

@@ -20,7 +20,7 @@ from tamingplat.report.page.cost_table import cost_table
 from tamingplat.report.page.curves import curve_panels
 from tamingplat.report.page.details import all_settings, make_details
 from tamingplat.report.page.figures import published_figures
-from tamingplat.report.page.gallery import make_gallery
+from tamingplat.report.page.gallery import among, make_gallery
 from tamingplat.report.page.lines import make_table
 from tamingplat.report.page.model import DrawnOrdering, ManifestFacts, Page
 from tamingplat.report.page.orders import draw_order
@@ -111,6 +111,7 @@ def _ordering(plan: Plan, resolved: ResolvedComponent, space: CodeSpace, name: s
 
 def _codebooks(plans: Sequence[Plan], store: Store) -> Iterator[Chart]:
     for index, plan in enumerate(plans):
-        chart = codebook_chart(f"codebooks-{index + 1}", read_codebooks(plan, store), plan.manifest.evaluate.split)
+        of = f"{plan.manifest.evaluate.split}{among(plan, plans)}"
+        chart = codebook_chart(f"codebooks-{index + 1}", read_codebooks(plan, store), of)
         if chart is not None:
             yield chart

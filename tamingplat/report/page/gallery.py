@@ -101,10 +101,10 @@ class _Wanted:
 def make_gallery(plans: Sequence[Plan], store: Store, lines: Sequence[TableLine]) -> Gallery:
     """Read the images and make the sheets, within the page's budget."""
     notes: list[str] = []
-    pairs = [wanted for plan in plans for wanted in _reconstructions(plan, store, notes)]
+    pairs = [wanted for plan in plans for wanted in _reconstructions(plan, store, notes, among(plan, plans))]
     samples = [(line, of_one) for line in lines if (of_one := list(_samples(line, store)))]
     drawn = {row.artifacts["samples"] for line, _ in samples for row in line.rows if "samples" in row.artifacts}
-    conditions = [wanted for plan in plans for wanted in _conditions(plan, drawn)]
+    conditions = [wanted for plan in plans for wanted in _conditions(plan, drawn, among(plan, plans))]
     first = [one for _, of_one in pairs for one in of_one] + conditions + [of_one[0] for _, of_one in samples]
     # The second seed of every line before the third of any.
     further = [
@@ -162,11 +162,16 @@ def _datasets(plan: Plan) -> list[ResolvedComponent]:
     return list({id(cell.dataset): cell.dataset for cell in plan.manifest.combinations}.values())
 
 
-def _reconstructions(plan: Plan, store: Store, notes: list[str]) -> Iterator[tuple[str, list[_Wanted]]]:
+def among(plan: Plan, plans: Sequence[Plan]) -> str:
+    """Which of several manifests it is, to follow what is of it; nothing where there is one."""
+    return f", manifest {plan.manifest.name}" if len(plans) > 1 else ""
+
+
+def _reconstructions(plan: Plan, store: Store, notes: list[str], of: str) -> Iterator[tuple[str, list[_Wanted]]]:
     evaluate = plan.manifest.evaluate
     sources = {source.key: source for source in plan.reconstructions}.values()
     for dataset in _datasets(plan):
-        title = f"{dataset.label}, split {evaluate.split}"
+        title = f"{dataset.label}, split {evaluate.split}{of}"
         try:
             opened = plan.builder.dataset(dataset)
             count = min(evaluate.reconstructed(opened.info.splits[evaluate.split]), MOST_IMAGES)
@@ -185,7 +190,7 @@ def _reconstructions(plan: Plan, store: Store, notes: list[str]) -> Iterator[tup
             yield title, found
 
 
-def _conditions(plan: Plan, drawn: AbstractSet[str]) -> Iterator[_Wanted]:
+def _conditions(plan: Plan, drawn: AbstractSet[str], of: str) -> Iterator[_Wanted]:
     """The examples of the reference split whose conditions finished samples were given, for every dataset."""
     reference = plan.manifest.evaluate.reference
     given = {
@@ -196,7 +201,7 @@ def _conditions(plan: Plan, drawn: AbstractSet[str]) -> Iterator[_Wanted]:
     for name, dataset in given.items():
         opened = plan.builder.dataset(dataset)
         count = min(opened.info.splits[reference], MOST_IMAGES)
-        title = f"{name}, split {reference}: whose conditions the samples of conditional lines were given, in this order"
+        title = f"{name}, split {reference}{of}: whose conditions the samples of conditional lines were given, in this order"
         yield _Wanted(title, f"images of {name}, split {reference}", SplitImages(opened, reference, count))
 
 
