@@ -7,6 +7,7 @@ position and a neighbour that is visited at an earlier step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -27,6 +28,13 @@ def neighbour_table(height: int, width: int, device: torch.device) -> Tensor:
         inside = (rows + down >= 0) & (rows + down < height) & (columns + right >= 0) & (columns + right < width)
         table[:-1, tap] = torch.where(inside, (rows + down) * width + columns + right, height * width)
     return table
+
+
+@lru_cache(maxsize=16)
+def tap_table(height: int, width: int, device: torch.device) -> Tensor:
+    """int64 (N + 1, 9): the table of neighbours with a tap for the centre, N too: what is there is not known yet."""
+    table = neighbour_table(height, width, device)
+    return torch.cat([table[:, :CENTRE], torch.full_like(table[:, :1], height * width), table[:, CENTRE:]], dim=1)
 
 
 def background(height: int, width: int, like: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Lane:
     """The memory of one grid for a batch of images. Changed in place; a position "N" is none.
 
     Attributes:
-        table: int64 (N + 1, 8), the neighbours of every position.
+        table: int64 (N + 1, 9), what the taps of a kernel read at every position, N for nothing.
         background: (N, 2), coordinates.
         condition: (B, N or 1, C), or ``None`` without conditions.
         ready: bool (B,), rows whose condition is known: that of a finer grid waits for the coarser codes.
@@ -66,12 +66,13 @@ class Lane:
         """N, positions of the grid."""
         return len(self.background)
 
-    def neighbours(self, targets: Tensor) -> Tensor:
-        """The columns around targets (B, K), as (B · K, 8, S); zero off the grid and where nothing was visited yet."""
+    def taps(self, targets: Tensor) -> Tensor:
+        """The columns around targets (B, K), (B · K, S, 9); zero at the centre, off the grid and where nothing was visited."""
         B, R, S = self.columns.shape
         around = self.table[targets].flatten(1)
         rows = self.rows.gather(1, around) + torch.arange(0, B * R, R, device=targets.device)[:, None]
-        return self.columns.view(-1, S).index_select(0, rows.flatten()).view(-1, self.table.shape[1], S)
+        near = self.columns.view(-1, S).index_select(0, rows.flatten()).view(-1, self.table.shape[1], S)
+        return near.transpose(1, 2).contiguous()
 
     def keep(self, positions: Tensor, columns: Tensor) -> None:
         """Keep columns (B, K, S) of visited positions int64 (B, K), N or N + 1 where one was not visited."""

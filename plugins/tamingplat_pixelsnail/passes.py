@@ -136,7 +136,7 @@ class ColumnPass:
 
     def __init__(self, lane: Lane, targets: Tensor) -> None:
         self.lane = lane
-        self.near = lane.neighbours(targets)
+        self.taps = lane.taps(targets)
         self.targets = targets.clamp(max=lane.length - 1)
         self.channel = 0
         self.around = lane.background[self.targets]
@@ -146,19 +146,23 @@ class ColumnPass:
 
     def enter(self, convolution: MaskedConv) -> Tensor:
         """See ``layers.Pass``: the codes of earlier neighbours are all that it reads."""
-        return self._convolve(convolution, self.near.new_zeros(len(self.near), convolution.inputs))
+        return self._convolve(convolution, self._next(convolution))
 
     def convolve(self, convolution: MaskedConv, inputs: Tensor) -> Tensor:
         """See ``layers.Pass``."""
         self.columns.append(inputs)
-        return self._convolve(convolution, inputs.flatten(0, 1))
+        taps = self._next(convolution)
+        taps[:, :, CENTRE] = inputs.flatten(0, 1)
+        return self._convolve(convolution, taps)
 
-    def _convolve(self, convolution: MaskedConv, own: Tensor) -> Tensor:
-        """The product of all nine taps with the kernel as it lies in memory, so that no weights are copied."""
+    def _next(self, convolution: MaskedConv) -> Tensor:
+        """What the convolution reads, (B · K, A, 9), the position itself withheld."""
         start, self.channel = self.channel, self.channel + convolution.inputs
-        near = self.near[:, :, start : self.channel]
-        taps = torch.cat([near[:, :CENTRE], own[:, None], near[:, CENTRE:]], dim=1)
-        columns = F.linear(taps.transpose(1, 2).flatten(1), convolution.weight.flatten(1), convolution.bias)
+        return self.taps[:, start : self.channel]
+
+    def _convolve(self, convolution: MaskedConv, taps: Tensor) -> Tensor:
+        # Taps lie as the kernel does in memory, so that no weight is copied.
+        columns = F.linear(taps.flatten(1), convolution.weight.flatten(1), convolution.bias)
         return columns.view(*self.targets.shape, convolution.outputs)
 
     def attend(self, attention: AttentionLayer, query: Tensor, features: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tamingplat.interfaces import ConditionLayout
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import Context
-from tamingplat_pixelsnail.geometry import Geometry, background, neighbour_table, row_by_row
+from tamingplat_pixelsnail.geometry import Geometry, background, row_by_row, tap_table
 from tamingplat_pixelsnail.lane import Lane
 from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, drop_nothing, normal_linear
 from tamingplat_pixelsnail.parts import Recorded
@@ -109,7 +109,7 @@ class GridStack(nn.Module):
         S = sum(convolution.inputs for convolution in convolutions)
         attentions = self.attentions()
         return Lane(
-            table=neighbour_table(self.height, self.width, weight.device),
+            table=tap_table(self.height, self.width, weight.device),
             background=background(self.height, self.width, weight),
             condition=self._condition(tokens),
             ready=torch.ones(B, dtype=torch.bool, device=weight.device),
