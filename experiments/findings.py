@@ -18,6 +18,7 @@ from pathlib import Path
 from decisions import HEADINGS, NLL, SEEDS, Decision, cells, decide, judged, lines
 from known_sources import floor_table, null_table
 
+from tamingplat.cli.files import write_text
 from tamingplat.interfaces import TamingplatError
 from tamingplat.manifest import load_manifest
 from tamingplat.registry import load_registry
@@ -210,7 +211,7 @@ def main() -> None:
         parser.error(str(error))
     text = to_markdown([findings_table(results), floor_table(results), null_table(results["null"])])
     if arguments.out:
-        arguments.out.write_text(text)
+        write_text(arguments.out, text)
     else:
         sys.stdout.write(text)
 

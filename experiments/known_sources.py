@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from decisions import HEADINGS, NLL, Decision, cells, decide, lines
 
 from tamingplat.report import TextTable, number
-from tamingplat.report.paired import corrected, differences
+from tamingplat.report.paired import NotDecidedError, corrected, differences
 from tamingplat.report.ranking import ALPHA, rankings
 from tamingplat.stages import ResultRow, Results
 
@@ -33,13 +34,20 @@ class Bar:
         """Whether a row is what the bar is about, and reaches it."""
         if row.status != "done" or (row.prior, row.ordering) != ("gpt", "raster"):
             return ""
-        seconds = row.cost["prior_training_cpu_seconds"]
-        reached = row.metrics[EXCESS] <= self.excess and row.metrics[CAPTURED] >= self.captured
-        return "yes" if reached and seconds <= self.cpu_seconds else "no"
+        numbers = _numbers(row)
+        if None in numbers:
+            return "unknown"
+        excess, captured, seconds = numbers
+        return "yes" if excess <= self.excess and captured >= self.captured and seconds <= self.cpu_seconds else "no"
 
 
 EXCESS, CAPTURED = "nll_excess/floor", "structure captured"
 BARS = (Bar("floor", "8×8", 180), Bar("floor-16", "16×16", 600))
+
+
+def _numbers(row: ResultRow) -> tuple[Any, ...]:
+    """Excess, structure captured and CPU seconds of training; ``None`` for what a row lacks."""
+    return row.metrics.get(EXCESS), row.metrics.get(CAPTURED), row.cost.get("prior_training_cpu_seconds")
 
 
 def floor_table(results: Mapping[str, Results]) -> TextTable:
@@ -48,8 +56,7 @@ def floor_table(results: Mapping[str, Results]) -> TextTable:
     for bar in BARS:
         rows = [row for row in results[bar.manifest].rows if row.kind == "cell"]
         for row in rows:
-            numbers = (row.metrics.get(EXCESS), row.metrics.get(CAPTURED), row.cost.get("prior_training_cpu_seconds"))
-            told = ("" if value is None else number(value, 4) for value in numbers)
+            told = ("" if value is None else number(value, 4) for value in _numbers(row))
             table.append((bar.size, row.prior, row.ordering, *told, bar.kept(row)))
         done = sum(row.status == "done" for row in rows)
         left += [f"{bar.manifest}.toml has not run to the end: {done} of {len(rows)} cells"] if done < len(rows) else []
@@ -67,8 +74,10 @@ def mirrors(results: Results) -> Decision:
     pairs = itertools.combinations(MIRRORS, 2)
     compared = corrected({f"{b} − {a}": differences(of[b], of[a], NLL) for a, b in pairs})
     apart = sum(one.told_apart(1, ALPHA) or one.told_apart(-1, ALPHA) for one in compared)
-    (ranking,) = [one for one in rankings(results) if one.column.name == NLL]
-    worse = sum(one.verdict == "worse" for one in ranking.comparisons)
+    found = [one for one in rankings(results) if one.column.name == NLL]
+    if len(found) != 1:
+        raise NotDecidedError(f"not decided: {NLL} has {len(found)} rankings, and one was expected")
+    worse = sum(one.verdict == "worse" for one in found[0].comparisons)
     note = (
         f"compare, which chooses the best first and compares the others with it, calls {worse} of {len(MIRRORS) - 1} worse. "
         "Holm's correction does not pay for that choice: among five that do not differ it says so in more than 5 % of tables."

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from tamingplat.interfaces import DataError
-from tamingplat.interfaces.models import read_tensors
+from tamingplat.interfaces.models import PublishedWeights, read_tensors
 from tamingplat_metrics.config import ClipConfig
-from tamingplat_metrics.extractor import FileExtractor
-from tamingplat_metrics.weight_files import WeightFile, first_line
+from tamingplat_metrics.extractor import FileExtractor, first_line
 
 # By model: the file's name, the SHA-256 that its address names, and the number of features.
 _PUBLISHED = {
@@ -82,19 +81,20 @@ class ClipFeatures(FileExtractor):
         return _PUBLISHED[self.config.model][2]
 
     @property
-    def weight_file(self) -> WeightFile:
+    def published(self) -> PublishedWeights:
         """The file that OpenAI publishes."""
         file, digest, _ = _PUBLISHED[self.config.model]
-        return WeightFile(f"clip-{file}", f"https://openaipublic.azureedge.net/clip/models/{digest}/{file}", digest)
+        url = f"https://openaipublic.azureedge.net/clip/models/{digest}/{file}"
+        return PublishedWeights(url, f"{self.name}: the weights", name=f"clip-{file}", digest=digest)
 
     def load(self) -> nn.Module:
         """The network with its weights; errors as in ``FileExtractor.load``."""
         from torch_fidelity.feature_extractor_clip import build_model
 
-        path = self.weight_file.find(self.name, self.config)
-        state = _scripted_tensors(path) if self.weight_file.is_published(path) else read_tensors(path)
+        path = self.find()
+        state = _scripted_tensors(path) if self.published.is_published(path) else read_tensors(path)
         if "visual.proj" not in state or "visual.conv1.weight" not in state:
-            raise DataError(f"{path}: not a vision transformer of CLIP; take the file from {self.weight_file.url}")
+            raise DataError(f"{path}: not a vision transformer of CLIP; take the file from {self.published.url}")
         width = state["visual.proj"].shape[1]
         if width != self.dimensions:
             raise DataError(f"{path}: gives {width} features, and {self.config.model} has {self.dimensions}")

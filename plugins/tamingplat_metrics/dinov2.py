@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from tamingplat.interfaces import DataError
-from tamingplat.interfaces.models import read_tensors
+from tamingplat.interfaces.models import PublishedWeights, read_tensors
 from tamingplat_metrics.config import Dinov2Config
-from tamingplat_metrics.extractor import FileExtractor
-from tamingplat_metrics.weight_files import WeightFile, first_line
+from tamingplat_metrics.extractor import FileExtractor, first_line
 
 # By model: the name in its file, width, layers, heads.
 _MODELS = {"vit-s-14": ("vits14", 384, 12, 6), "vit-b-14": ("vitb14", 768, 12, 12), "vit-l-14": ("vitl14", 1024, 24, 16)}
@@ -183,14 +182,16 @@ class Dinov2Features(FileExtractor):
         return _MODELS[self.config.model][1]
 
     @property
-    def weight_file(self) -> WeightFile:
+    def published(self) -> PublishedWeights:
         """The file that Meta publishes."""
         name = f"dinov2_{_MODELS[self.config.model][0]}"
-        return WeightFile(f"{name}_pretrain.pth", f"{_URL}/{name}/{name}_pretrain.pth", _DIGESTS[self.config.model])
+        return PublishedWeights(
+            f"{_URL}/{name}/{name}_pretrain.pth", f"{self.name}: the weights", digest=_DIGESTS[self.config.model]
+        )
 
     def load(self) -> nn.Module:
         """The network with its weights; errors as in ``FileExtractor.load``."""
-        path = self.weight_file.find(self.name, self.config)
+        path = self.find()
         state = read_tensors(path)
         state.pop("mask_token", None)  # for training alone
         _, width, layers, heads = _MODELS[self.config.model]
@@ -199,5 +200,5 @@ class Dinov2Features(FileExtractor):
             network.load_state_dict(state)
         except RuntimeError as error:
             what = f"not the weights of {self.config.model} ({first_line(error)})"
-            raise DataError(f"{path}: {what}; take the file from {self.weight_file.url}") from error
+            raise DataError(f"{path}: {what}; take the file from {self.published.url}") from error
         return network

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tamingplat.interfaces import TamingplatError
-from tamingplat.interfaces.models import FeatureExtractor, without_autocast
+from tamingplat.interfaces.models import FeatureExtractor, PublishedWeights, without_autocast
 from tamingplat_metrics.config import WeightsConfig
-from tamingplat_metrics.weight_files import WeightFile
 
 
 class FileExtractor(FeatureExtractor):
@@ -34,8 +34,8 @@ class FileExtractor(FeatureExtractor):
 
     @property
     @abstractmethod
-    def weight_file(self) -> WeightFile:
-        """The published file of its weights."""
+    def published(self) -> PublishedWeights:
+        """The file of its weights that is published."""
 
     @abstractmethod
     def load(self) -> nn.Module:
@@ -48,7 +48,11 @@ class FileExtractor(FeatureExtractor):
 
     def missing(self) -> str | None:
         """Why the weights cannot be had here, and which file to put where; ``None`` where they can. Downloads nothing."""
-        return self.weight_file.missing(self.config)
+        return self.published.why_missing(self.config.weights, download=self.config.download)
+
+    def find(self) -> Path:
+        """The file with the weights, downloaded if the settings say so; errors as in ``PublishedWeights.find``."""
+        return self.published.find(self.config.weights, download=self.config.download)
 
     def features(self, images: Tensor) -> Tensor:
         """uint8 (B, 3, H, W) to float32 (B, D).
@@ -72,6 +76,11 @@ class FileExtractor(FeatureExtractor):
         with torch.no_grad(), without_autocast(images.device):
             features: Tensor = self._network(images)
         return features
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 class FirstFeatures(nn.Module):

@@ -14,10 +14,9 @@ import torch
 from torch import nn
 
 from tamingplat.interfaces import DataError
-from tamingplat.interfaces.models import read_tensors
+from tamingplat.interfaces.models import PublishedWeights, read_tensors
 from tamingplat_metrics.config import WeightsConfig
-from tamingplat_metrics.extractor import FileExtractor, FirstFeatures
-from tamingplat_metrics.weight_files import WeightFile, first_line
+from tamingplat_metrics.extractor import FileExtractor, FirstFeatures, first_line
 
 DIGEST = "6726825d"
 """How the SHA-256 of the published weights begins; their file's name says so too."""
@@ -37,15 +36,17 @@ class _Inception(FileExtractor):
     config: WeightsConfig
 
     @property
-    def weight_file(self) -> WeightFile:
+    def published(self) -> PublishedWeights:
         """The file that torch-fidelity publishes."""
-        return WeightFile(FILE, URL, DIGEST, only=f"with other weights it would not be {self.measure}")
+        return PublishedWeights(
+            URL, f"{self.name}: the weights", digest=DIGEST, only=f"with other weights it would not be {self.measure}"
+        )
 
     def load(self) -> nn.Module:
         """The network with the published weights and no others; errors as in ``FileExtractor.load``."""
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        path = self.weight_file.find(self.name, self.config)
+        path = self.find()
         # The constructor unpickles whatever its file holds. What it gets is the tensors that were read without executing
         # anything, written again, in memory.
         buffer = io.BytesIO()

@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from tamingplat.interfaces import DataError
-from tamingplat.interfaces.models import read_tensors
-from tamingplat_metrics.extractor import FileExtractor, FirstFeatures
-from tamingplat_metrics.weight_files import WeightFile, first_line
+from tamingplat.interfaces.models import PublishedWeights, read_tensors
+from tamingplat_metrics.extractor import FileExtractor, FirstFeatures, first_line
 
 FILE = "vgg16-397923af.pth"
 
@@ -35,15 +34,15 @@ class Vgg16Features(FileExtractor):
         return 4096
 
     @property
-    def weight_file(self) -> WeightFile:
+    def published(self) -> PublishedWeights:
         """The file of torchvision, which LPIPS with VGG16 takes, too."""
-        return WeightFile(FILE, f"https://download.pytorch.org/models/{FILE}", "397923af")
+        return PublishedWeights(f"https://download.pytorch.org/models/{FILE}", f"{self.name}: the weights")
 
     def load(self) -> nn.Module:
         """The network with its weights; errors as in ``FileExtractor.load``."""
         from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
-        path = self.weight_file.find(self.name, self.config)
+        path = self.find()
         # The constructor unpickles whatever its file holds; it gets tensors alone, written again, in memory.
         buffer = io.BytesIO()
         torch.save(read_tensors(path), buffer)

@@ -76,16 +76,30 @@ class Lane:
 
     def keep(self, positions: Tensor, columns: Tensor) -> None:
         """Keep columns (B, K, S) of visited positions int64 (B, K), N or N + 1 where one was not visited."""
-        N, stop = self.length, self.used + positions.shape[1]
-        if stop > self.columns.shape[1]:
-            B, R, S = self.columns.shape
-            grown = self.columns.new_empty(B, max(stop, min(2 * R, N + 1)), S)
+        N, K = self.length, positions.shape[1]
+        if self.used + K > 2 * (N + 1):
+            self._close_up()
+        stop = self.used + K
+        B, R, S = self.columns.shape
+        if stop > R:
+            grown = self.columns.new_empty(B, max(stop, min(2 * R, N + 1 if stop <= N + 1 else 2 * (N + 1))), S)
             grown[:, : self.used] = self.columns[:, : self.used]
             self.columns = grown
         self.columns[:, self.used : stop] = columns
         places = torch.where(positions < N, positions, N + 1)
         self.rows.scatter_(1, places, torch.arange(self.used, stop, device=positions.device).expand_as(places))
         self.used = stop
+
+    def _close_up(self) -> None:
+        """Give up what columns take that belong to no position: each step has some where images are at different places."""
+        N = self.length
+        unvisited = self.rows[:, :N] == 0
+        at = unvisited.to(torch.uint8).argsort(dim=1, stable=True)[:, : int((~unvisited).sum(1).max())]
+        image = torch.arange(len(at), device=at.device)[:, None]
+        self.columns = F.pad(self.columns[image, self.rows.gather(1, at)], (0, 0, 1, 0))
+        taken = torch.arange(1, 1 + at.shape[1], device=at.device).expand_as(at)
+        self.rows = torch.zeros_like(self.rows).scatter(1, torch.where(unvisited.gather(1, at), N + 1, at), taken)
+        self.used = 1 + at.shape[1]
 
     def empty_slots(self) -> Tensor:
         """bool (B, 1, 1, T): the slots of keys and values up to ``extent`` in which a row has nothing yet."""

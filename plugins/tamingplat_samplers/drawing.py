@@ -101,7 +101,7 @@ class NoiseInOrder:
 
         def noise(vocab_size: int) -> Tensor:
             if not (self._known.start <= start and stop <= self._known.stop):
-                ahead = AT_ONCE // (len(self._indices) * vocab_size)
+                ahead = AT_ONCE // max(1, len(self._indices) * vocab_size)
                 self._known = range(start, min(max(stop, start + ahead), self._order.shape[1]))
                 places = slice(self._known.start, self._known.stop)
                 self._noise = gumbel_noise(self._seed, self._indices, self._order[:, places], vocab_size)

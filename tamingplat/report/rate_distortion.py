@@ -33,8 +33,9 @@ class RatePoint:
         label: What tells it from the others.
         tokenizer: The tokenizer artifact, with the dataset on which it is measured.
         tokenizer_label: What tells it from the other tokenizers.
-        images: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too, and ``window`` where it is of
-            windows that tile the image, whose first codes know nothing of what lies beside them.
+        rate_of: What the rate is of: ``split`` and ``preprocessing``, which says the dataset too, the ``condition`` that is
+            given beside the bits, and ``window`` where it is of windows that tile the image, whose first codes know nothing of
+            what lies beside them.
         rate: Bits per image that the prior needs for the codes; over seeds.
         bound: Whether the rate is an upper bound, under a random visiting order.
         distortions: Of the tokenizer's reconstructions, by column: LPIPS, PSNR, distances of features.
@@ -47,7 +48,7 @@ class RatePoint:
     label: str
     tokenizer: tuple[str, ...]
     tokenizer_label: str
-    images: dict[str, Setting]
+    rate_of: dict[str, Setting]
     rate: Value
     bound: bool
     distortions: dict[str, Value]
@@ -75,25 +76,28 @@ def rate_distortion(results: Results) -> list[RatePoint]:
         of_tokenizer = _columns(members, "tokenizer", per_image=True) & directed
         distortions = _chosen(cell, of_tokenizer)
         rate = rates[cell.line]
-        images = {name: settings_of(members[0], rate.string)[name] for name in ("split", "preprocessing")}
+        of_rate = settings_of(_measured_row(members, rate.string), rate.string)
+        rate_of: dict[str, Setting] = {
+            name: of_rate[name] for name in ("split", "preprocessing", "condition") if name in of_rate
+        }
         if window := rate["window"]:
-            images["window"] = Setting(window, f"{window} codes")
-        measured = {("reconstructions", name): _measured(members[0], name, images) for name in distortions}
+            rate_of["window"] = Setting(window, f"{window} codes")
+        measured = {("reconstructions", name): _measured(members, name, rate_of) for name in distortions}
         for reconstruction in _measured_alike(members[0], reconstructions.get(tokenizer, []), lines):
             chosen = _chosen(reconstruction, _columns(lines[reconstruction.line], "images") & directed)
             further = {name: value for name, value in chosen.items() if name not in distortions}
             distortions |= further
-            first = lines[reconstruction.line][0]
-            measured |= {("reconstructions", name): _measured(first, name, images) for name in further}
+            beside = lines[reconstruction.line]
+            measured |= {("reconstructions", name): _measured(beside, name, rate_of) for name in further}
         distances = _chosen(cell, _columns(members, "images") & directed)
-        measured |= {("samples", name): _measured(members[0], name, images) for name in distances}
+        measured |= {("samples", name): _measured(members, name, rate_of) for name in distances}
         points.append(
             RatePoint(
                 group=cell.line,
                 label=label,
                 tokenizer=tokenizer,
                 tokenizer_label=tokenizer_label,
-                images=images,
+                rate_of=rate_of,
                 rate=cell.metrics[rate.string],
                 bound=bool(rate["bound"]),
                 distortions=distortions,
@@ -144,10 +148,15 @@ def _chosen(row: SummaryRow, columns: set[str]) -> dict[str, Value]:
     return {name: value for name, value in row.metrics.items() if name in columns}
 
 
-def _measured(row: ResultRow, column: str, images: Mapping[str, Setting]) -> dict[str, Setting]:
-    """What a number depends on beside what the points of a chart vary in; ``images`` are those of the rate."""
-    held = {name: setting for name, setting in settings_of(row, column).items() if name not in _VARIES}
-    return {**images, **held}
+def _measured_row(rows: Sequence[ResultRow], column: str) -> ResultRow:
+    """A row of a line that has a number, whose settings those of the line's number are: other seeds may have none."""
+    return next(row for row in rows if column in row.metrics)
+
+
+def _measured(rows: Sequence[ResultRow], column: str, rate_of: Mapping[str, Setting]) -> dict[str, Setting]:
+    """What a line's number depends on beside what the points of a chart vary in; ``rate_of`` is that of its rate."""
+    settings = settings_of(_measured_row(rows, column), column)
+    return {**rate_of, **{name: setting for name, setting in settings.items() if name not in _VARIES}}
 
 
 def _labels(cells: Sequence[SummaryRow], kinds: Sequence[str], keys: Sequence[Hashable]) -> list[str]:

@@ -13,10 +13,10 @@ from tamingplat.stages import Column
 def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: bool = False) -> TextTable:
     """One line for each point; distances of reconstructions beside those of samples.
 
-    The lowest rate is first, among points that were measured on the same images.
+    The lowest rate is first, among points whose rates are of the same.
     """
-    pools = list(dict.fromkeys(_images(point) for point in points))
-    ordered = sorted(points, key=lambda point: (pools.index(_images(point)), point.rate.mean))
+    pools = list(dict.fromkeys(_rate_of(point) for point in points))
+    ordered = sorted(points, key=lambda point: (pools.index(_rate_of(point)), point.rate.mean))
     shown = [column for column in columns if wide or column.headline]
     distortions = [column for column in shown if any(column.name in point.distortions for point in points)]
     distances = [column for column in shown if any(column.name in point.distances for point in points)]
@@ -39,14 +39,16 @@ def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: 
         "likelihoods of different tokenizers are of different codes and are never ranked: a lower rate is worth something "
         "only at the same distortion"
     ]
-    windows = dict.fromkeys(point.images["window"].label for point in points if "window" in point.images)
+    windows = dict.fromkeys(point.rate_of["window"].label for point in points if "window" in point.rate_of)
     if windows:
         notes.append(f"the rate of a prior of windows ({', '.join(windows)}) is that of windows that tile the image")
     if len(pools) > 1:
-        notes.append("lines of different images or windows stand in groups below each other, and are not to be compared")
+        notes.append(
+            "lines of different images, conditions or windows stand in groups below each other, and are not to be compared"
+        )
     return TextTable("Rate and distortion", tuple(headings), tuple(lines), 1, notes=tuple(notes))
 
 
-def _images(point: RatePoint) -> tuple[str, ...]:
-    """Which images the codes are of, the dataset with its preprocessing and the split, and in which windows."""
-    return tuple(setting.identity for setting in point.images.values())
+def _rate_of(point: RatePoint) -> tuple[tuple[str, str], ...]:
+    """Which images the codes are of, what is given beside the bits, and in which windows."""
+    return tuple((name, setting.identity) for name, setting in point.rate_of.items())

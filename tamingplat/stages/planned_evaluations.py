@@ -26,7 +26,7 @@ class EvaluationPlanner:
         manifest: The request.
         builder: Makes components.
         parts: Makes the stages of what metrics and extractors refer to and a stage trains.
-        notes: What was left out of the reference rows, and why.
+        notes: What was left out of reference rows, and of cells, and why.
     """
 
     manifest: Manifest

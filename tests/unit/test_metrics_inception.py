@@ -77,7 +77,7 @@ def test_the_default_place(published: Path, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "checkpoints").mkdir()
     os.link(published, tmp_path / "checkpoints" / FILE)
     assert extractor.missing() is None
-    assert extractor.weight_file.find("inception", extractor.config) == tmp_path / "checkpoints" / FILE
+    assert extractor.find() == tmp_path / "checkpoints" / FILE
     (tmp_path / "checkpoints" / FILE).unlink()
     (tmp_path / "checkpoints" / FILE).write_bytes(published.read_bytes()[:100_000])
     assert "its SHA-256 does not begin with" in (extractor.missing() or "")

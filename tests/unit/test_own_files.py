@@ -96,7 +96,11 @@ def test_sixteen_bits_of_an_image_are_scaled(tmp_path: Path, kind: type) -> None
         assert array.shape == (3, 12, 20) and abs(array[0] - ramp / 257).max() <= 0.51
 
 
-@pytest.mark.parametrize("beyond", [np.full((12, 20), 0.5, np.float32), np.full((12, 20), 70_000, np.int32)])
+@pytest.mark.parametrize(
+    "beyond",
+    # Of 32 bits, values that 8 bits would hold are as likely those of 8 bits as the darkest of 16.
+    [np.full((12, 20), 0.5, np.float32), np.full((12, 20), 70_000, np.int32), np.full((12, 20), 200, np.int32)],
+)
 def test_values_without_a_range_are_refused_by_name(tmp_path: Path, beyond: np.ndarray) -> None:
     path = save(tmp_path / "beyond.tif", beyond)
     with pytest.raises(DataError, match=r"beyond\.tif: mode [FI], whose values have no agreed range; save the image with 8 or"):
@@ -117,6 +121,16 @@ def test_a_map_has_the_size_that_the_condition_needs(tmp_path: Path) -> None:
     assert read_map(small, MapsInfo((6, 10), 1), (6, 10)).shape == (1, 6, 10)
     with pytest.raises(DataError, match=r"small\.png: 6 rows of 10 pixels, and 3 of 4 are asked for; .* say --size 40x24"):
         read_map(small, MapsInfo((3, 4), 3), (12, 16))
+
+
+def test_a_map_with_transparent_parts_is_refused(tmp_path: Path) -> None:
+    # White strokes on nothing: on white, as images are laid, all of the map would be an edge.
+    sketch = np.full((6, 10, 4), 255, np.uint8)
+    opaque = save(tmp_path / "opaque.png", sketch)
+    assert read_map(opaque, MapsInfo((6, 10), 1), (6, 10)).min() == 255
+    sketch[2:, :, 3] = 0
+    with pytest.raises(DataError, match=r"sketch\.png: has transparent parts; lay it on the background"):
+        read_map(save(tmp_path / "sketch.png", sketch), MapsInfo((6, 10), 1), (6, 10))
 
 
 def test_scores_of_a_detector_are_no_visibilities(tmp_path: Path) -> None:

@@ -325,6 +325,27 @@ def test_rows_join_and_leave(grids):
     assert (twice.common, len(twice.lengths)) == (5, 2)
 
 
+def test_columns_are_found_and_take_no_more_room_than_two_grids_however_many_steps_visit_nothing():
+    (stack,) = build(((3, 4),)).stacks
+    lane, generator = stack.lane(tokens((), 2)), seeded(3)
+    known = torch.zeros(2, 13, lane.columns.shape[2], dtype=torch.float64)
+    order = torch.stack([torch.randperm(12, generator=generator) for _ in range(2)])
+    for step in range(300):
+        column = torch.randn(2, 1, known.shape[2], generator=generator, dtype=torch.float64)
+        positions = torch.full((2, 1), 12)
+        for row in range(2):
+            # The rows visit their positions at different times, and mostly none at all.
+            if step % 25 == 10 * row:
+                positions[row] = order[row, step // 25]
+                known[row, positions[row]] = column[row]
+        lane.keep(positions, column)
+        assert lane.columns.shape[1] <= 26
+        targets = torch.arange(12).expand(2, -1)
+        near = known[torch.arange(2)[:, None, None], lane.table[targets]]
+        assert torch.equal(lane.taps(targets), near.flatten(0, 1).transpose(1, 2))
+    assert bool(known[:, :12].any(2).all())
+
+
 def test_a_selected_state_is_a_copy():
     model = build(((3, 3),))
     codes = torch.randint(5, (2, 9), generator=seeded(11))

@@ -59,7 +59,7 @@ def test_rates_of_windows_are_compared_among_windows_of_one_size(view_results: M
     rows = (windowed(first, "rate"), windowed(second, "rate-bound-8x8"), windowed(third, "rate-8x8"))
     points = rate_distortion(replace(view_results.RESULTS, rows=rows))
     assert [point.bound for point in points] == [False, True, False]
-    assert [point.images["window"].identity if "window" in point.images else None for point in points] == [None, "8x8", "8x8"]
+    assert [point.rate_of["window"].identity if "window" in point.rate_of else None for point in points] == [None, "8x8", "8x8"]
     charts = rate_charts(points, view_results.COLUMNS)
     assert [len(chart.series) for chart in charts] == [1, 2] * 2 and len({chart.title for chart in charts}) == 4
     assert ["8x8 codes" in " ".join(chart.notes) for chart in charts] == [False, True] * 2
@@ -90,6 +90,15 @@ def test_tokenizer_seeds_are_series_of_their_own(view_results: ModuleType) -> No
             ],
         ),
         (
+            {"conditioner": "class"},
+            [
+                "Rate and PSNR of reconstructions, condition none",
+                "Rate and PSNR of reconstructions, condition class",
+                "Rate and fid (N=100) of samples, condition none",
+                "Rate and fid (N=100) of samples, condition class",
+            ],
+        ),
+        (
             {"evaluation": {"split": "validation", "reference": "train", "reference_hash": "S" * 64, "samples": 100}},
             [
                 "Rate and PSNR of reconstructions",
@@ -104,12 +113,20 @@ def test_points_that_cannot_be_compared_are_in_charts_of_their_own(
 ) -> None:
     points = rate_distortion(_namesakes(view_results, **changes))
     assert [chart.title for chart in rate_charts(points, view_results.COLUMNS) if "codebook" not in chart.title] == titles
-    if "dataset" in changes:
+    if "evaluation" not in changes:
         table = next(
             table for table in make_view(_namesakes(view_results, **changes)).tables() if table.title == "Rate and distortion"
         )
         assert [line[1] for line in table.lines] == ["300", "200"], "the lower rate first among those of the same images alone"
         assert any("not to be compared" in note for note in table.notes)
+
+
+def test_a_seed_without_a_number_says_nothing_of_what_the_others_were_measured_with(view_results: ModuleType) -> None:
+    first, second = view_results.cells("gpt", [3.0, 3.1])
+    failed = replace(first, metrics={}, instruments={}, status="failed")
+    whole = rate_distortion(replace(view_results.RESULTS, rows=(first, second)))
+    (point,) = rate_distortion(replace(view_results.RESULTS, rows=(failed, second)))
+    assert point.measured == whole[0].measured and point.rate_of == whole[0].rate_of
 
 
 def test_reconstructions_of_several_manifests_stand_beside_their_cells(view_results: ModuleType) -> None:

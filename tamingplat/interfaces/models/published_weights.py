@@ -14,27 +14,34 @@ from tamingplat.interfaces.models.weight_files import file_digest, unreadable
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A weight file that torchvision publishes: the one in torch.hub's checkpoint folder, unless the settings name another.
+    """A weight file that is published: the one in torch.hub's checkpoint folder, unless the settings name another.
 
     For components with the settings ``weights``, a file of one's own or none, and ``download``, of which messages speak.
 
     Attributes:
-        url: Where it is published. The name of the file ends in the first digits of the SHA-256 of its content.
+        url: Where it is published.
         what: What messages call it, such as ``the weights of resnet101``.
+        name: Of the file in torch.hub's folder; the last part of the address unless given.
+        digest: How the SHA-256 of its content begins, in hexadecimal digits. Unless given, the address ends in these, as
+            torchvision's do.
+        only: Why no other content will do, not that of a file that the settings name either; empty where they may name another.
     """
 
     url: str
     what: str = "the weights"
+    name: str = ""
+    digest: str = ""
+    only: str = ""
 
     @property
     def file(self) -> Path:
         """Where it is looked for, and downloaded to, when no file is named."""
-        return Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(self.url).name
+        return Path(torch.hub.get_dir()) / "checkpoints" / (self.name or PurePosixPath(self.url).name)
 
     @property
     def digits(self) -> str:
         """How the SHA-256 of its content begins, in hexadecimal digits."""
-        return PurePosixPath(self.url).stem.rpartition("-")[2]
+        return self.digest or PurePosixPath(self.url).stem.rpartition("-")[2]
 
     def is_published(self, path: Path) -> bool:
         """Whether a file's content is the published one, whatever its name.
@@ -53,7 +60,7 @@ class PublishedWeights:
 
         Raises:
             UnavailableError: It is not on this machine and not to be downloaded, or the download failed.
-            DataError: No file is named, and the one in torch.hub's folder is not the published one; or the file that is named
+            DataError: No file is named, or ``only`` the published one will do, and it is another one; or the file that is named
                 cannot be read.
         """
         if reason := self._why_absent(weights, download):
@@ -77,18 +84,19 @@ class PublishedWeights:
 
     def _why_wrong(self, weights: Path | None) -> str | None:
         """Why the file that is there is not to be taken; ``None`` where it is, or is still to be downloaded."""
-        if weights is not None:
-            return unreadable(weights)
+        path = weights or self.file
         try:
-            if not self.file.is_file() or self.is_published(self.file):
+            if not path.is_file() or self.is_published(path):
                 return None
         except DataError as error:
             return str(error)
+        if weights is not None and not self.only:
+            return unreadable(weights)
         # Results are kept under the name of this file, so that it must be what the name says.
-        return (
-            f"{self.file}: its SHA-256 does not begin with {self.digits}; take the file from {self.url}, "
-            "or name weights of your own with the setting weights"
-        )
+        what = f"{path}: its SHA-256 does not begin with {self.digits[:8]}, the published file's"
+        if self.only:
+            return f"{what}; {self.only}; take it from {self.url}"
+        return f"{what}; take it from {self.url}, or name weights of your own with the setting weights"
 
     def _download(self, path: Path) -> None:
         # It is written beside and renamed, so that a second process meets a whole file or none.

@@ -96,7 +96,7 @@ def _chart(
     rows = tuple((point.label, _rate(point), with_error(value)) for point, value in having)
     notes: tuple[str, ...] = (f"{name} of {of}: {better}.",) if better else ()
     notes += ("≤ is a bound: the visiting order is random.",) if any(point.bound for point, _ in having) else ()
-    window = having[0][0].images.get("window")
+    window = having[0][0].rate_of.get("window")
     notes += (f"Rates are those of windows of {window.label} that tile the image.",) if window is not None else ()
     return Chart(
         anchor,

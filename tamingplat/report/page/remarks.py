@@ -37,7 +37,7 @@ def unfinished(lines: Sequence[TableLine]) -> list[Unfinished]:
 
 
 def remarks(plans: Sequence[Plan]) -> list[str]:
-    """What else has to be known: warnings, what is absent with the way to get it, and what was left out of reference rows."""
+    """What else has to be known: warnings, what is absent with the way to get it, and what was left out and why."""
     found: dict[str, None] = {}
     for plan in plans:
         for problem in (*plan.manifest.warnings, *plan.warnings, *plan.absent):

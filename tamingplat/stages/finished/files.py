@@ -82,24 +82,30 @@ def read_map(path: Path, maps: MapsInfo, size: tuple[int, int]) -> npt.NDArray[n
         size: Height and width in pixels of the samples that it is for.
 
     Raises:
-        DataError: It cannot be read, or has another size.
+        DataError: It cannot be read, has another size, or is transparent somewhere.
     """
     image, (height, width) = open_image(path), maps.image_size
     # The samples may be larger than the map that stands for them.
     other = (image.height * size[0] // height, image.width * size[1] // width)
     _check_size(image, path, maps.image_size, other)
+    if _has_alpha(image) and np.asarray(image.convert("RGBA"))[..., 3].min() < 0xFF:
+        raise DataError(f"{path}: has transparent parts; lay it on the background that it is meant to have")
     return _image_array(image, path, maps.channels)
 
 
 def _image_array(image: Image.Image, path: Path, channels: int) -> npt.NDArray[np.uint8]:
     """uint8 (C, H, W); what is transparent lies on white where the result has no alpha channel."""
     image = _eight_bits(image, path)
-    if image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info:
+    if _has_alpha(image):
         image = image.convert("RGBA")
         if channels in (1, 3):
             image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image).convert("RGB")
     array = np.array(image.convert(_MODES[channels]), dtype=np.uint8)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
@@ -108,7 +114,9 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
         return image
     if image.mode in _SIXTEEN_BITS or image.mode == "I":
         values = np.asarray(image).astype(np.int64)
-        if values.min() >= 0 and values.max() <= 0xFFFF:
+        # One of 32 bits is taken for one of 16 only where its values show that it is none of 8.
+        least = 0x100 if image.mode == "I" else 0
+        if values.min() >= 0 and least <= values.max() <= 0xFFFF:
             return Image.fromarray(((values * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
     raise DataError(
         f"{path}: mode {image.mode}, whose values have no agreed range; save the image with 8 or 16 bits per channel"
