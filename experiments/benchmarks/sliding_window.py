@@ -1,6 +1,6 @@
 """Images larger than the window: what the sliding window, its stride and the wavefront are worth.
 
-    python experiments/benchmarks/sliding_window.py [--grid 64 64] [--prior gpt] [--batch 8] [--threads 2] [--repetitions 3]
+    python experiments/benchmarks/sliding_window.py [--grid 64 64] [--prior gpt] [--condition equal] [--batch 8] [--threads 2]
 
 draws one batch of images of 64×64 codes from a prior of 16×16 windows with random weights, in turn in every repetition: with
 ``sliding-window`` at strides 1 and 4 and with ``wavefront``; and it times a number of forward passes over whole windows, one of
@@ -246,6 +246,9 @@ def main(arguments: list[str]) -> int:
     """Print a line per prior and condition."""
     parser = argparse.ArgumentParser(description="Sliding window and wavefront.")
     parser.add_argument("--prior", choices=CONFIGS, default=None, help="which; both where not given")
+    parser.add_argument(
+        "--condition", choices=BARS, default=None, help="without one or with one of equal size; both where not given"
+    )
     parser.add_argument("--grid", type=int, nargs=2, default=(64, 64), help="rows and columns of codes of the images")
     parser.add_argument("--batch", type=int, default=8, help="images that are drawn together")
     parser.add_argument("--device", default="cpu", help="where, as PyTorch names it")
@@ -261,7 +264,8 @@ def main(arguments: list[str]) -> int:
         return 0
     report, registry = Console(stderr=True), load_registry()
     names = [options.prior] if options.prior else list(CONFIGS)
-    rows = [measure(registry, name, condition, options, report) for name in names for condition in BARS]
+    conditions = [options.condition] if options.condition else list(BARS)
+    rows = [measure(registry, name, condition, options, report) for name in names for condition in conditions]
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
