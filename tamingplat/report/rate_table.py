@@ -13,7 +13,7 @@ from tamingplat.stages import Column
 def rate_table(points: Sequence[RatePoint], columns: Sequence[Column], *, wide: bool = False) -> TextTable:
     """One line for each point; distances of reconstructions beside those of samples.
 
-    The lowest rate is first, among points whose rates are of the same.
+    The lowest rate is first, among points of the same images, condition and windows.
     """
     pools = list(dict.fromkeys(_rate_of(point) for point in points))
     ordered = sorted(points, key=lambda point: (pools.index(_rate_of(point)), point.rate.mean))
