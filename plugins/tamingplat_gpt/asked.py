@@ -35,9 +35,10 @@ class Asked(NamedTuple):
     condition: Tensor
     lengths: Tensor | None
 
-    def of(self, rows: Tensor, longest: int) -> Asked:
-        """The same of some rows, int64 (B',), which have ``longest`` visited positions at most."""
-        lengths = None if self.lengths is None else self.lengths[rows]
+    def of(self, rows: Tensor, counts: Sequence[int]) -> Asked:
+        """The same of some rows, int64 (B',), which have so many visited positions each."""
+        longest = max(counts)
+        lengths = None if self.lengths is None or min(counts) == longest else self.lengths[rows]
         return Asked(self.codes[rows], self.visited[rows, :longest], self.targets[rows], self.condition[rows], lengths)
 
     def counts(self) -> Sequence[int]:

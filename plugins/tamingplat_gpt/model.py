@@ -199,8 +199,8 @@ class GPT(Prior):
         states, found = [], []
         for rows in groups:
             index = torch.tensor(rows, device=asked.codes.device)
-            longest = max(counts[row] for row in rows)
-            logits, of_rows = self._predict(asked.of(index, longest), None if state is None else state.take(index))
+            some = asked.of(index, [counts[row] for row in rows])
+            logits, of_rows = self._predict(some, None if state is None else state.take(index))
             states.append(of_rows)
             found.append(logits)
         places = torch.tensor([row for rows in groups for row in rows], device=asked.codes.device).argsort()

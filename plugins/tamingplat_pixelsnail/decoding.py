@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ CACHED_BYTES = 1 << 20
 
 FEWEST_ROWS = 4
 """Rows of a pass, however large their features."""
+
+PASS_POSITIONS = 48
+"""Positions that take about as long as what a pass on a CPU costs beside them."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +86,21 @@ def visiting_steps(
     return steps
 
 
-def beginning_row_by_row(grids: Sequence[Grid], visited: Tensor, lengths: Tensor | None, targets: Tensor) -> int | None:
-    """How many positions are visited at most, where every row has visited a beginning of one grid's row-by-row order.
+def begins_row_by_row(grids: Sequence[Grid], visited: Tensor, lengths: Tensor | None, targets: Tensor) -> bool:
+    """Whether every row has visited a beginning of one grid's row-by-row order, and its only target comes next.
 
     Args:
         grids: All grids.
         visited: int64 (B, T), each a step of its own.
         lengths: int64 (B,); all T where ``None``.
         targets: int64 (B, K).
-
-    Returns:
-        At least how many positions the longest row has visited, where the only target of every row comes next in that order;
-        else ``None``.
     """
     T = visited.shape[1]
     if len(grids) > 1 or targets.shape[1] != 1:
-        return None
+        return False
     following = torch.full_like(targets[:, 0], T) if lengths is None else lengths
     in_order = (visited == torch.arange(T, device=visited.device)).all() & (targets[:, 0] == following).all()
-    # Where rows are padded to the whole grid, the longest one still has a target left.
-    return min(T, grids[0].stack.length - 1) if bool(in_order) else None
+    return bool(in_order)
 
 
 def recompute(
@@ -111,7 +110,7 @@ def recompute(
     condition: Tensor,
     steps: Tensor,
     lengths: Tensor,
-    known: int | None = None,
+    longest: int | None = None,
 ) -> tuple[Tensor, PixelSNAILState]:
     """Logits (B, K, V) of targets by a pass over every grid that has one, whatever is known already.
 
@@ -122,7 +121,7 @@ def recompute(
         condition: int64 (B, P).
         steps: int64 (B, N + 1), see ``visiting_steps``.
         lengths: int64 (B,), how many positions are visited.
-        known: See ``beginning_row_by_row``.
+        longest: Where ``begins_row_by_row``, how many positions the longest row has visited at most.
     """
     visited = steps[:, :-1] != NEVER
     codes = torch.where(visited, codes, 0)
@@ -135,9 +134,15 @@ def recompute(
         tokens, inside = grid.conditions(codes, condition), grid.within(targets)
         passes = [
             grid.stack.recompute(
-                codes[rows, here], tokens[rows], next_steps[rows, here], visited[rows, here], inside[rows], known
+                codes[rows, here],
+                tokens[rows],
+                next_steps[rows, here],
+                visited[rows, here],
+                inside[rows],
+                known,
+                even=even,
             )
-            for rows in _passes(grid, len(codes), known, codes.device)
+            for rows, known, even in _passes(grid, lengths, longest, even=state.common is not None)
         ]
         found = torch.cat([of_rows for of_rows, _ in passes])
         state.lanes[index] = Parts.cat([Parts.of(recorded) for _, recorded in passes])
@@ -146,16 +151,49 @@ def recompute(
     return logits, state
 
 
-def _passes(grid: Grid, rows: int, known: int | None, device: torch.device) -> list[slice]:
-    """Rows that are computed in one pass: on a CPU as many as its caches hold the features of, elsewhere all."""
-    if device.type != "cpu":
-        return [slice(rows)]
-    positions = grid.stack.length if known is None else known + 1
+class Together(NamedTuple):
+    """Rows of a batch that one pass computes; ``known`` and ``even`` as in ``GridStack.recompute``."""
+
+    rows: slice
+    known: int | None
+    even: bool
+
+
+def _passes(grid: Grid, lengths: Tensor, longest: int | None, *, even: bool) -> list[Together]:
+    """The passes over rows of int64 (B,) visited positions; see ``recompute``.
+
+    On a CPU each has as many rows as the caches hold the features of, and is over no more positions than these rows have.
+    """
+    whole, B = grid.stack.length, len(lengths)
+    if lengths.device.type != "cpu":
+        return [Together(slice(B), None if longest is None else min(longest, whole - 1), even and longest is not None)]
     weight = grid.stack.first.weight
-    of_row = positions * 2 * len(weight) * weight.element_size()
-    count = -(-rows // max(FEWEST_ROWS, CACHED_BYTES // of_row))
-    bounds = [rows * number // count for number in range(count + 1)]
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
+    of_position = 2 * len(weight) * weight.element_size()
+    # Where rows are padded to the whole grid, the longest one still has a target left.
+    counts = [whole - 1] * B if longest is None else [min(count, whole - 1) for count in lengths.tolist()]
+    found = []
+    for alike in _alike(counts):
+        known = max(counts[alike.start : alike.stop])
+        number = -(-len(alike) // max(FEWEST_ROWS, CACHED_BYTES // (of_position * (known + 1))))
+        bounds = [alike.start + len(alike) * place // number for place in range(number + 1)]
+        for start, stop in pairwise(bounds):
+            same = longest is not None and len(set(counts[start:stop])) == 1
+            found.append(Together(slice(start, stop), None if longest is None else known, same))
+    return found
+
+
+def _alike(counts: Sequence[int]) -> list[range]:
+    """Rows that follow each other and whose counts differ so little that passes of their own would cost more."""
+    found: list[range] = []
+    for _, rows in groupby(range(len(counts)), key=counts.__getitem__):
+        row, *others = rows
+        joined = range(found[-1].start if found else 0, row + 1 + len(others))
+        of_joined = counts[joined.start : joined.stop]
+        if found and len(joined) * max(of_joined) - sum(of_joined) <= PASS_POSITIONS:
+            found[-1] = joined
+        else:
+            found.append(range(row, joined.stop))
+    return found
 
 
 def proceed(

@@ -44,6 +44,12 @@ def background(height: int, width: int, like: Tensor) -> Tensor:
     return torch.stack([rows.repeat_interleave(width), columns.repeat(height)], dim=1)
 
 
+@lru_cache(maxsize=16)
+def coordinates(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``background``, kept for decoding, which asks for it often; not to be trained with."""
+    return background(height, width, torch.empty(0, dtype=dtype, device=device))
+
+
 def earlier_neighbours(steps: Tensor, height: int, width: int) -> Tensor:
     """bool (R, N, 8): whether each neighbour of each position is visited at an earlier step, given steps int64 (R, N)."""
     never = torch.full_like(steps[:, :1], torch.iinfo(steps.dtype).max)

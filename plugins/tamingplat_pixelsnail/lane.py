@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tamingplat_pixelsnail.geometry import CENTRE
+
 
 @dataclass
 class Lane:
@@ -29,6 +31,7 @@ class Lane:
         condition: (B, N or 1, C), or ``None`` without conditions.
         ready: bool (B,), rows whose condition is known: that of a finer grid waits for the coarser codes.
         complete: Whether all rows are known to be ready.
+        channels: What each convolution reads at one position, S together.
         columns: (B, R, S), in the order in which they came. The row 0 is zero: what is read where nothing was visited. R grows
             as columns come: a window that soon slides on never needs the memory of a whole grid.
         used: Rows of ``columns`` that are taken; the same for all images.
@@ -50,6 +53,7 @@ class Lane:
     condition: Tensor | None
     ready: Tensor
     complete: bool
+    channels: list[int]
     columns: Tensor
     used: int
     rows: Tensor
@@ -66,27 +70,36 @@ class Lane:
         """N, positions of the grid."""
         return len(self.background)
 
-    def taps(self, targets: Tensor) -> Tensor:
-        """The columns around targets (B, K), (B · K, S, 9); zero at the centre, off the grid and where nothing was visited."""
-        B, R, S = self.columns.shape
-        around = self.table[targets].flatten(1)
-        rows = self.rows.gather(1, around) + torch.arange(0, B * R, R, device=targets.device)[:, None]
-        near = self.columns.view(-1, S).index_select(0, rows.flatten()).view(-1, self.table.shape[1], S)
-        return near.transpose(1, 2).contiguous()
+    def around(self, targets: Tensor) -> tuple[Tensor, range]:
+        """The columns that lie around targets int64 (B, K), and which of a kernel's taps read them.
 
-    def keep(self, positions: Tensor, columns: Tensor) -> None:
-        """Keep columns (B, K, S) of visited positions int64 (B, K), N or N + 1 where one was not visited."""
+        Returns:
+            (B · K, taps, S), zero at the centre, off the grid and where nothing was visited; and consecutive taps, the centre
+            among them. Beyond these nothing was visited, as far as that is known without waiting for the device.
+        """
+        B, R, S = self.columns.shape
+        places = self.table.index_select(0, targets.flatten())
+        rows = self.rows.gather(1, places.view(B, -1)).view(*targets.shape, -1)
+        taps = range(rows.shape[2])
+        if rows.device.type == "cpu":
+            read = [tap for tap, something in enumerate(rows.flatten(0, 1).any(0).tolist()) if something]
+            taps = range(min(CENTRE, *read[:1]), max(CENTRE, *read[-1:]) + 1) if read else range(CENTRE, CENTRE + 1)
+        within = rows[:, :, taps.start : taps.stop] + torch.arange(0, B * R, R, device=targets.device)[:, None, None]
+        return self.columns.view(-1, S).index_select(0, within.flatten()).view(-1, len(taps), S), taps
+
+    def keep(self, positions: Tensor, columns: Tensor, *, whole: bool = False) -> None:
+        """Keep columns (B, K, S) of visited positions int64 (B, K), N where one was not; ``whole`` where all were."""
         N, K = self.length, positions.shape[1]
         if self.used + K > 2 * (N + 1):
             self._close_up()
         stop = self.used + K
         B, R, S = self.columns.shape
         if stop > R:
-            grown = self.columns.new_empty(B, max(stop, min(2 * R, N + 1 if stop <= N + 1 else 2 * (N + 1))), S)
+            grown = self.columns.new_empty(B, min(2 * stop, N + 1 if stop <= N + 1 else 2 * (N + 1)), S)
             grown[:, : self.used] = self.columns[:, : self.used]
             self.columns = grown
         self.columns[:, self.used : stop] = columns
-        places = torch.where(positions < N, positions, N + 1)
+        places = positions if whole else torch.where(positions < N, positions, N + 1)
         self.rows.scatter_(1, places, torch.arange(self.used, stop, device=positions.device).expand_as(places))
         self.used = stop
 
@@ -117,7 +130,7 @@ class Lane:
         """
         B, K = positions.shape
         N = self.length
-        self.keep(positions, torch.cat([embedded, self.pending_columns], dim=-1))
+        self.keep(positions, torch.cat([embedded, self.pending_columns], dim=-1), whole=whole)
         if whole and self.even:
             for kept, kept_values, (keys, values) in zip(self.keys, self.values, memory, strict=True):
                 kept[:, :, :, self.extent : self.extent + K] = keys.transpose(2, 3)

@@ -62,7 +62,7 @@ def drop_nothing(activations: Tensor, share: float) -> Tensor:
 
 def concat_elu(x: Tensor, dim: int = -1) -> Tensor:
     """ELU of x and of −x side by side, C to 2C channels along ``dim`` (after Shang et al. 2016, as in PixelCNN++)."""
-    return F.elu(torch.cat([x, -x], dim=dim), inplace=True)
+    return F.elu_(torch.cat([x, -x], dim=dim))
 
 
 def gate(x: Tensor) -> Tensor:
@@ -95,9 +95,10 @@ class MaskedConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, strict: bool = False, gain: float = 1.0) -> None:
         super().__init__()
         self.strict = strict
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        weight = nn.init.normal_(torch.empty(outputs, inputs, 3, 3), std=gain / math.sqrt((USUAL_TAPS - strict) * inputs))
+        # Channels lie last in memory, as those of a column do, so that a range of taps is one matrix without a copy.
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        nn.init.normal_(self.weight, std=gain / math.sqrt((USUAL_TAPS - strict) * inputs))
 
     @property
     def inputs(self) -> int:
@@ -108,6 +109,10 @@ class MaskedConv(nn.Module):
     def outputs(self) -> int:
         """Channels that leave."""
         return self.weight.shape[0]
+
+    def matrix(self, taps: range) -> Tensor:
+        """The weights of consecutive taps side by side, (outputs, taps · A)."""
+        return self.weight.permute(0, 2, 3, 1).flatten(1)[:, taps.start * self.inputs : taps.stop * self.inputs]
 
 
 class GatedResidual(nn.Module):

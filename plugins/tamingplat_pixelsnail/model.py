@@ -51,7 +51,7 @@ from tamingplat.interfaces import CodeSpace, ConditionLayout, ConditionPart, Con
 from tamingplat.interfaces.models import ParameterGroup, Prior, PriorBatch, PriorState, VisitPlan
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import plane
-from tamingplat_pixelsnail.decoding import Grid, beginning_row_by_row, proceed, recompute, visiting_steps
+from tamingplat_pixelsnail.decoding import Grid, begins_row_by_row, proceed, recompute, visiting_steps
 from tamingplat_pixelsnail.geometry import OFFSETS, Geometry, GeometryCache, earlier_neighbours
 from tamingplat_pixelsnail.stack import GridStack
 from tamingplat_pixelsnail.state import PixelSNAILState
@@ -225,10 +225,10 @@ class PixelSNAIL(Prior):
         if state is None or arrivals is None:
             alone = sizes is None or len(sizes) == self.space.length
             # A state may know of positions that were visited together, in which order these are no beginning of anything.
-            known = beginning_row_by_row(self._grids(), visited, lengths, targets) if alone and state is None else None
+            in_order = alone and state is None and begins_row_by_row(self._grids(), visited, lengths, targets)
             lengths = torch.full((B,), T, device=codes.device) if lengths is None else lengths
             steps = visiting_steps(visited, lengths, self.space.length, sizes, state)
-            return recompute(self._grids(), codes, targets, condition, steps, lengths, known)
+            return recompute(self._grids(), codes, targets, condition, steps, lengths, T if in_order else None)
         return proceed(self._grids(), codes, targets, condition, state, arrivals, T if lengths is None else None)
 
     def _apart(

@@ -1,9 +1,11 @@
 """The memory of one grid in parts that are put together when decoding goes on from them, and not before.
 
 A window that slides on is computed anew, and what was remembered of it is never asked for: all rows of a wavefront but a few
-are of that kind. A pass over a grid is therefore kept as it came out, and no rows of it are copied until they are needed.
+are of that kind. Of a pass over a grid no more is therefore kept than will be read, and no memory is made of it before it is
+needed.
 
-Shape letters: B batch, N positions of the grid, M of them that a pass was over, K targets, C width, P condition tokens.
+Shape letters: B batch, N positions of the grid, M of them that a pass was over, F of these whose columns will be read,
+K targets, C width.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tamingplat_pixelsnail.lane import Lane
@@ -22,8 +23,8 @@ from tamingplat_pixelsnail.lane import Lane
 class EmptyLanes(Protocol):
     """What makes memories in which nothing was visited: a grid's stack."""
 
-    def lane(self, tokens: Tensor) -> Lane:
-        """An empty memory for images with conditions int64 (B, P)."""
+    def empty(self, rows: int, condition: Tensor | None) -> Lane:
+        """An empty memory for so many images with conditions (B, N or 1, C)."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,22 @@ class Recorded:
 
     Attributes:
         lanes: The stack that computed it.
-        tokens: int64 (B, P), the conditions.
+        condition: (B, N or 1, C), or ``None`` without conditions.
         ready: bool (B,), rows whose condition was known.
-        visited: bool (B, M).
-        targets: int64 (B, K), N for none.
-        columns: Each (B, M, channels), what every convolution read, in order.
-        features: For each attention layer (B, M, C).
+        visited: bool (B, M), or (1, M) where it is the same for all.
+        in_order: Whether each row has visited a beginning of the M positions.
+        frontier: int64 (B or 1, F), visited positions whose columns will be read, N for none.
+        columns: Each (B, F + K, channels), what every convolution read there and at the targets, in order.
+        features: For each attention layer (B, K, C), those of the targets.
         memory: For each attention layer keys (B, heads, M, key_width) and values (B, heads, M, value_width).
     """
 
     lanes: EmptyLanes
-    tokens: Tensor
+    condition: Tensor | None
     ready: Tensor
     visited: Tensor
-    targets: Tensor
+    in_order: bool
+    frontier: Tensor
     columns: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
     memory: tuple[tuple[Tensor, Tensor], ...]
@@ -53,41 +56,33 @@ class Recorded:
     def lane(self, rows: Sequence[int]) -> Lane:
         """The memory of some rows."""
         index = torch.tensor(rows, device=self.ready.device)
-        visited = self.visited[index]
-        lane = self._frontier(index, visited)
-        # Visited positions come first, in any order; what follows them is not read.
-        first = (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
-        for kept, kept_values, memory in zip(lane.keys, lane.values, self.memory, strict=True):
-            keys, values = (part[index] for part in memory)
-            kept[..., : keys.shape[2]] = keys.gather(2, first.expand_as(keys)).transpose(2, 3)
-            kept_values[:, :, : values.shape[2]] = values.gather(2, first.expand_as(values))
+        whole = list(rows) == list(range(len(self.ready)))
+
+        def of_rows(tensor: Tensor) -> Tensor:
+            return tensor if whole else tensor[index]
+
+        def expanded(tensor: Tensor) -> Tensor:
+            return of_rows(tensor) if len(tensor) == len(self.ready) else tensor.expand(len(rows), -1)
+
+        visited = expanded(self.visited)
+        lane = self.lanes.empty(len(rows), None if self.condition is None else of_rows(self.condition))
+        lane.ready = of_rows(self.ready)
         lane.filled = visited.sum(1)
-        lane.ready = self.ready[index]
-        at = self.targets[index].clamp(max=visited.shape[1] - 1)
-
-        def pending(features: Tensor) -> Tensor:
-            return features[index[:, None], at].to(lane.columns.dtype)
-
+        # Visited positions come first, in any order; what follows them is not read.
+        first = None if self.in_order else (~visited).to(torch.uint8).argsort(dim=1, stable=True)[:, None, :, None]
+        for kept, kept_values, memory in zip(lane.keys, lane.values, self.memory, strict=True):
+            keys, values = (of_rows(part) for part in memory)
+            if first is not None:
+                keys, values = (part.gather(2, first.expand_as(part)) for part in (keys, values))
+            kept[..., : keys.shape[2]] = keys.transpose(2, 3)
+            kept_values[:, :, : values.shape[2]] = values
+        columns = torch.cat([of_rows(column) for column in self.columns], dim=-1).to(lane.columns.dtype)
+        known = self.frontier.shape[1]
+        lane.keep(expanded(self.frontier), columns[:, :known])
         # The first of the columns is the code, which was not known yet.
-        lane.pending_columns = torch.cat([pending(column) for column in self.columns[1:]], dim=-1)
-        lane.pending_features = [pending(features) for features in self.features]
+        lane.pending_columns = columns[:, known:, lane.channels[0] :]
+        lane.pending_features = [of_rows(features).to(lane.columns.dtype) for features in self.features]
         return lane.measured()
-
-    def _frontier(self, index: Tensor, visited: Tensor) -> Lane:
-        """A lane of rows int64 (B,) with the columns that convolutions will read: those beside a position yet to be visited."""
-        tokens, M = self.tokens[index], visited.shape[1]
-        lane = self.lanes.lane(tokens)
-        N = lane.length
-        # Beyond the pass nothing was visited; off the grid there is nothing to visit.
-        settled = F.pad(F.pad(visited, (0, N - M), value=False), (0, 1), value=True)
-        frontier = visited & ~settled[:, lane.table[:M]].all(2)
-        most = int(frontier.sum(1).max())
-        at = (~frontier).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
-        lane.keep(
-            torch.where(frontier.gather(1, at), at, N),
-            torch.cat([column[index[:, None], at] for column in self.columns], dim=-1),
-        )
-        return lane
 
 
 Source = Lane | Recorded | None

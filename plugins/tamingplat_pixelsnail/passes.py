@@ -1,7 +1,7 @@
 """The two ways through PixelSNAIL's layers: whole grids at once, and single positions given what is remembered of earlier ones.
 
-Shape letters: B batch, N positions of one grid, K targets, C width, A channels entering a convolution, O channels leaving it,
-E pairs of a position and an earlier neighbour, T positions visited so far.
+Shape letters: B batch, N positions of one grid, M of them to be remembered, K targets, C width, A channels entering a
+convolution, O channels leaving it, E pairs of a position and an earlier neighbour, T positions visited so far.
 """
 
 from __future__ import annotations
@@ -57,7 +57,13 @@ class FullPass:
         embedded: (B, N, C), the codes.
         condition: (B, N or 1, C) or ``None``.
         generator: Randomness of dropout; ``None`` for none.
-        record: Whether to keep what a decoding that goes on from here has to remember.
+        record: Positions of which a decoding that goes on from here has to remember the columns: the same for all rows, or
+            int64 (B, M). ``None`` where nothing has to be remembered.
+
+    Attributes:
+        columns: Of the positions to be remembered what each convolution but the first reads, (B, M, A).
+        features: Likewise what each attention layer reads, (B, M, C).
+        memory: Keys and values of all positions for each attention layer.
     """
 
     def __init__(
@@ -67,7 +73,7 @@ class FullPass:
         condition: Tensor | None,
         *,
         generator: torch.Generator | None = None,
-        record: bool = False,
+        record: slice | Tensor | None = None,
     ) -> None:
         self.geometry = geometry
         self.embedded = embedded
@@ -84,9 +90,16 @@ class FullPass:
 
     def convolve(self, convolution: MaskedConv, inputs: Tensor) -> Tensor:
         """See ``layers.Pass``."""
-        if self.record:
-            self.columns.append(inputs)
+        if self.record is not None:
+            self.columns.append(self.remembered(inputs))
         return self._convolve(convolution, inputs)
+
+    def remembered(self, features: Tensor) -> Tensor:
+        """What of features (B, N, channels) has to be remembered, (B, M, channels), in memory of its own."""
+        assert self.record is not None, "nothing has to be remembered"
+        if isinstance(self.record, slice):
+            return features[:, self.record].clone()
+        return features.gather(1, self.record[:, :, None].expand(-1, -1, features.shape[2]))
 
     def _convolve(self, convolution: MaskedConv, inputs: Tensor) -> Tensor:
         convolve = sliced_convolution if self.geometry.raster else masked_convolution
@@ -95,8 +108,8 @@ class FullPass:
     def attend(self, attention: AttentionLayer, query: Tensor, features: Tensor) -> Tensor:
         """See ``layers.Pass``."""
         memory = attention.remember(features, self.embedded, self.background(), self.drop)
-        if self.record:
-            self.features.append(features)
+        if self.record is not None:
+            self.features.append(self.remembered(features))
             self.memory.append(memory)
         queries = attention.heads_of(query)
         # Fused kernels want queries, keys and values of one width; zeros change neither the scores nor the first channels.
@@ -136,34 +149,28 @@ class ColumnPass:
 
     def __init__(self, lane: Lane, targets: Tensor) -> None:
         self.lane = lane
-        self.taps = lane.taps(targets)
+        around, self.taps = lane.around(targets)
+        self.around = iter(torch.split(around, lane.channels, dim=2))
         self.targets = targets.clamp(max=lane.length - 1)
-        self.channel = 0
-        self.around = lane.background[self.targets]
+        self.coordinates = lane.background[self.targets]
         self.memory = iter(zip(lane.keys, lane.values, strict=True))
         self.columns: list[Tensor] = []
         self.features: list[Tensor] = []
 
     def enter(self, convolution: MaskedConv) -> Tensor:
         """See ``layers.Pass``: the codes of earlier neighbours are all that it reads."""
-        return self._convolve(convolution, self._next(convolution))
+        return self._convolve(convolution, next(self.around))
 
     def convolve(self, convolution: MaskedConv, inputs: Tensor) -> Tensor:
         """See ``layers.Pass``."""
         self.columns.append(inputs)
-        taps = self._next(convolution)
-        taps[:, :, CENTRE] = inputs.flatten(0, 1)
-        return self._convolve(convolution, taps)
+        columns = next(self.around)
+        columns[:, CENTRE - self.taps.start] = inputs.flatten(0, 1)
+        return self._convolve(convolution, columns)
 
-    def _next(self, convolution: MaskedConv) -> Tensor:
-        """What the convolution reads, (B · K, A, 9), the position itself withheld."""
-        start, self.channel = self.channel, self.channel + convolution.inputs
-        return self.taps[:, start : self.channel]
-
-    def _convolve(self, convolution: MaskedConv, taps: Tensor) -> Tensor:
-        # Taps lie as the kernel does in memory, so that no weight is copied.
-        columns = F.linear(taps.flatten(1), convolution.weight.flatten(1), convolution.bias)
-        return columns.view(*self.targets.shape, convolution.outputs)
+    def _convolve(self, convolution: MaskedConv, columns: Tensor) -> Tensor:
+        found = F.linear(columns.flatten(1), convolution.matrix(self.taps), convolution.bias)
+        return found.view(*self.targets.shape, convolution.outputs)
 
     def attend(self, attention: AttentionLayer, query: Tensor, features: Tensor) -> Tensor:
         """See ``layers.Pass``."""
@@ -193,7 +200,7 @@ class ColumnPass:
 
     def background(self) -> Tensor:
         """See ``layers.Pass``."""
-        return self.around
+        return self.coordinates
 
     def drop(self, activations: Tensor, share: float) -> Tensor:
         """See ``layers.Pass``."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tamingplat.interfaces import ConditionLayout
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.context import Context
-from tamingplat_pixelsnail.geometry import Geometry, background, row_by_row, tap_table
+from tamingplat_pixelsnail.geometry import Geometry, coordinates, row_by_row, tap_table
 from tamingplat_pixelsnail.lane import Lane
 from tamingplat_pixelsnail.layers import AttentionLayer, GatedResidual, MaskedConv, Pass, drop_nothing, normal_linear
 from tamingplat_pixelsnail.parts import Recorded
@@ -48,6 +48,9 @@ class GridStack(nn.Module):
         vocab_size: V.
         layout: The conditions; coarser grids are spatial parts of it.
         config: Sizes.
+
+    Attributes:
+        channels: What each masked convolution reads at one position, S together.
     """
 
     def __init__(self, grid: tuple[int, int], vocab_size: int, layout: ConditionLayout, config: PixelSNAILConfig) -> None:
@@ -58,6 +61,7 @@ class GridStack(nn.Module):
         self.first = MaskedConv(config.width, config.width, strict=True)
         self.blocks = nn.ModuleList(Block(config, conditional=bool(layout)) for _ in range(config.layers))
         self.head = normal_linear(config.width, vocab_size, gain=0.1)
+        self.channels = [convolution.inputs for convolution in self.convolutions()]
 
     @property
     def length(self) -> int:
@@ -103,27 +107,28 @@ class GridStack(nn.Module):
 
     def lane(self, tokens: Tensor) -> Lane:
         """An empty memory for images with conditions int64 (B, P)."""
-        weight = self.first.weight
-        B, N = len(tokens), self.length
-        convolutions = self.convolutions()
-        S = sum(convolution.inputs for convolution in convolutions)
-        attentions = self.attentions()
+        return self.empty(len(tokens), self._condition(tokens))
+
+    def empty(self, rows: int, condition: Tensor | None) -> Lane:
+        """An empty memory for so many images with conditions (B, N or 1, C)."""
+        weight, N, attentions = self.first.weight, self.length, self.attentions()
         return Lane(
             table=tap_table(self.height, self.width, weight.device),
-            background=background(self.height, self.width, weight),
-            condition=self._condition(tokens),
-            ready=torch.ones(B, dtype=torch.bool, device=weight.device),
+            background=coordinates(self.height, self.width, weight.dtype, weight.device),
+            condition=condition,
+            ready=torch.ones(rows, dtype=torch.bool, device=weight.device),
             complete=True,
-            columns=weight.new_zeros(B, 1, S),
+            channels=self.channels,
+            columns=weight.new_zeros(rows, 1, sum(self.channels)),
             used=1,
-            rows=torch.zeros(B, N + 2, dtype=torch.int64, device=weight.device),
-            keys=[weight.new_zeros(B, layer.heads, layer.key_width, N + 1) for layer in attentions],
-            values=[weight.new_zeros(B, layer.heads, N + 1, layer.value_width) for layer in attentions],
-            filled=torch.zeros(B, dtype=torch.int64, device=weight.device),
+            rows=torch.zeros(rows, N + 2, dtype=torch.int64, device=weight.device),
+            keys=[weight.new_zeros(rows, layer.heads, layer.key_width, N + 1) for layer in attentions],
+            values=[weight.new_zeros(rows, layer.heads, N + 1, layer.value_width) for layer in attentions],
+            filled=torch.zeros(rows, dtype=torch.int64, device=weight.device),
             extent=0,
             even=True,
-            pending_columns=weight.new_zeros(B, 0, S - self.first.inputs),
-            pending_features=[weight.new_zeros(B, 0, self.first.outputs) for _ in attentions],
+            pending_columns=weight.new_zeros(rows, 0, sum(self.channels[1:])),
+            pending_features=[weight.new_zeros(rows, 0, self.first.outputs) for _ in attentions],
         )
 
     def refresh(self, lane: Lane, tokens: Tensor, rows: Tensor) -> None:
@@ -169,6 +174,8 @@ class GridStack(nn.Module):
         visited: Tensor,
         targets: Tensor,
         known: int | None = None,
+        *,
+        even: bool = False,
     ) -> tuple[Tensor, Recorded]:
         """Logits of targets by one pass over the whole grid, and that pass, from which decoding can go on.
 
@@ -180,6 +187,7 @@ class GridStack(nn.Module):
             targets: int64 (B, K), N for none.
             known: Where every row has visited a beginning of the row-by-row order and its target comes next: the longest of
                 these. The pass is then over that and the target alone.
+            even: Whether all rows have visited the same positions.
 
         Returns:
             Logits (B, K, V) and the pass.
@@ -190,20 +198,49 @@ class GridStack(nn.Module):
         else:
             geometry = row_by_row(known + 1, self.height, self.width, self.first.weight)
             codes, visited = codes[:, : known + 1], visited[:, : known + 1]
-            condition = condition[:, : known + 1] if condition is not None and condition.shape[1] > 1 else condition
+        record: slice | Tensor
+        if known is not None and even:
+            visited = visited[:1]
+            frontier = torch.arange(max(0, known - self.width - 1), known, device=visited.device)[None]
+            record = slice(known - frontier.shape[1], known + 1)
+        else:
+            frontier = self._frontier(visited, in_order=known is not None)
+            record = torch.cat([frontier, targets], dim=1).clamp(max=codes.shape[1] - 1)
         embedded = self.embedding(codes)
-        here = FullPass(geometry, embedded, condition, record=True)
+        of_positions = condition[:, : codes.shape[1]] if condition is not None else None
+        here = FullPass(geometry, embedded, of_positions, record=record)
         x = self._trunk(here)
-
-        index = targets.clamp(max=x.shape[1] - 1)[:, :, None]
         recorded = Recorded(
             lanes=self,
-            tokens=tokens,
+            condition=condition,
             ready=(targets < self.length).any(1),
             visited=visited,
-            targets=targets,
-            columns=(embedded, *here.columns),
-            features=tuple(here.features),
+            in_order=known is not None,
+            frontier=frontier,
+            columns=(here.remembered(embedded), *here.columns),
+            features=tuple(features[:, frontier.shape[1] :] for features in here.features),
             memory=tuple(here.memory),
         )
+        index = targets.clamp(max=x.shape[1] - 1)[:, :, None]
         return self.head(x.gather(1, index.expand(-1, -1, x.shape[2]))), recorded
+
+    def _frontier(self, visited: Tensor, *, in_order: bool) -> Tensor:
+        """Visited positions that convolutions will read: those beside one that is yet to be visited.
+
+        Args:
+            visited: bool (B, M).
+            in_order: Whether each row has visited a beginning of the row-by-row order.
+
+        Returns:
+            int64 (B, F), N where a row has fewer.
+        """
+        N = self.length
+        if in_order:
+            # The last ones, as far back as above to the left.
+            places = visited.sum(1, keepdim=True) - torch.arange(self.width + 1, 0, -1, device=visited.device)
+            return torch.where(places < 0, N, places)
+        # Off the grid there is nothing to visit.
+        settled = F.pad(visited, (0, 1), value=True)
+        beside = visited & ~settled[:, tap_table(self.height, self.width, visited.device)[:-1]].all(2)
+        places = (~beside).to(torch.uint8).argsort(dim=1, stable=True)[:, : int(beside.sum(1).max())]
+        return torch.where(beside.gather(1, places), places, N)

@@ -24,16 +24,15 @@ def top_k(logits: Tensor, k: int | Tensor) -> Tensor:
     """
     vocab_size = logits.shape[-1]
     if isinstance(k, Tensor):
-        last = k.clamp(max=vocab_size)[..., None]
-        threshold = logits.sort(dim=-1, descending=True).values.gather(-1, last - 1)
+        k = k[..., None]
+        threshold = logits.sort(dim=-1, descending=True).values.gather(-1, k.clamp(max=vocab_size) - 1)
+    elif k >= vocab_size:
+        return logits
     else:
-        if k >= vocab_size:
-            return logits
-        last = torch.full((), k, device=logits.device)
         threshold = logits.topk(k, dim=-1).values[..., -1:]
     above, equal = logits > threshold, logits == threshold
-    room = last - above.sum(-1, keepdim=True)
-    return logits.masked_fill(~(above | (equal & (equal.cumsum(-1) <= room))), -torch.inf)
+    room = k - above.sum(-1, keepdim=True)
+    return torch.where(above | (equal & (equal.cumsum(-1) <= room)), logits, -torch.inf)
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:

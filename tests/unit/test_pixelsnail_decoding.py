@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tamingplat_pixelsnail import decoding
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.model import PixelSNAIL
 from tamingplat_pixelsnail.stack import GridStack
@@ -250,6 +251,34 @@ def test_rows_of_different_lengths(grids, layout):
             state = new_state if kept is not None or state is None else state
 
 
+@pytest.mark.parametrize(
+    "lengths", [[3, 3, 25, 25, 11, 10], [0, 28, 7, 7, 7, 1], [14] * 6, [1, 2, 3, 4, 5, 6], [28, 0, 28, 0, 9, 9]]
+)
+@pytest.mark.parametrize("slack", [0, 4, 1000])
+def test_rows_in_order_are_computed_as_far_as_they_were_visited_and_go_on_from_there(monkeypatch, lengths, slack):
+    model = build(((5, 6),))
+    codes = torch.randint(5, (6, 30), generator=seeded(16))
+    nll = model.nll(codes, tokens((), 6), plans(model.space, 6, "raster")).detach()
+    passes, recompute = [], GridStack.recompute
+
+    def noted(stack, codes, tokens, steps, visited, targets, known, *, even):
+        passes.append((len(codes), known + 1))
+        return recompute(stack, codes, tokens, steps, visited, targets, known, even=even)
+
+    monkeypatch.setattr(decoding, "PASS_POSITIONS", slack)
+    monkeypatch.setattr(GridStack, "recompute", noted)
+    state = None
+    for counts in (torch.tensor(lengths), torch.tensor(lengths) + 1):
+        visited = torch.arange(int(counts.max())).expand(6, -1)
+        shown = only_visited(codes, visited, counts.tolist())
+        logits, state = model.logits(shown, visited, counts[:, None], tokens((), 6), lengths=counts, state=state)
+        torch.testing.assert_close(scores(logits, codes, counts[:, None]), nll.gather(1, counts[:, None]), rtol=0, atol=1e-12)
+    assert sum(rows for rows, _ in passes) == 6, "the second step goes on from the first"
+    needed = sum(length + 1 for length in lengths)
+    assert needed <= sum(rows * positions for rows, positions in passes) <= needed + slack * len(passes)
+    assert slack < 1000 or len(passes) == 1
+
+
 @pytest.mark.parametrize("grids", ["square", "two grids", "three"])
 def test_lengths_may_be_named_or_not_and_targets_may_lie_anywhere_in_memory(grids):
     model = build(GRIDS[grids], layout=LAYOUTS["maps"])
@@ -342,7 +371,10 @@ def test_columns_are_found_and_take_no_more_room_than_two_grids_however_many_ste
         assert lane.columns.shape[1] <= 26
         targets = torch.arange(12).expand(2, -1)
         near = known[torch.arange(2)[:, None, None], lane.table[targets]]
-        assert torch.equal(lane.taps(targets), near.flatten(0, 1).transpose(1, 2))
+        around, taps = lane.around(targets)
+        near = near.flatten(0, 1)
+        assert torch.equal(around, near[:, taps.start : taps.stop])
+        assert 4 in taps and not near[:, : taps.start].any() and not near[:, taps.stop :].any()
     assert bool(known[:, :12].any(2).all())
 
 

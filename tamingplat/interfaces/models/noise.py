@@ -20,7 +20,7 @@ def philox(counter: Words, key: tuple[int, int]) -> Words:
     """Four random 32-bit words for every counter.
 
     Args:
-        counter: Four int64 tensors of one shape with values in [0, 2³²).
+        counter: Four int64 tensors with values in [0, 2³²), whose shapes are broadcast together.
         key: Two integers in [0, 2³²).
 
     Returns:
@@ -53,14 +53,12 @@ def uniform_noise(seed: int, indices: Tensor, positions: Tensor, count: int, *, 
     Returns:
         float64 (B, K, count).
     """
-    pairs = (count + 1) // 2
-    numbers = torch.arange(pairs, device=indices.device)
-    shape = (*positions.shape, pairs)
+    # Not expanded: the first rounds then work on few numbers.
     counter = (
-        numbers.expand(shape),
-        positions[..., None].expand(shape),
-        indices[:, None, None].expand(shape),
-        torch.full((), stream, dtype=torch.int64, device=indices.device).expand(shape),
+        torch.arange((count + 1) // 2, device=indices.device),
+        positions[..., None],
+        indices[:, None, None],
+        torch.full((), stream, dtype=torch.int64, device=indices.device),
     )
     words = philox(counter, (seed & _MASK, (seed >> 32) & _MASK))
     # 52 random bits, then half a unit up, which float64 holds exactly: neither 0 nor 1 can occur.
