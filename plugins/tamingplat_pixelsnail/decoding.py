@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,15 +18,7 @@ from tamingplat_pixelsnail.lane import Lane
 from tamingplat_pixelsnail.parts import Parts
 from tamingplat_pixelsnail.stack import GridStack
 from tamingplat_pixelsnail.state import NEVER, Arrivals, PixelSNAILState
-
-CACHED_BYTES = 1 << 20
-"""Features of one layer that passes over grids have at a time on a CPU. More rows in a pass were slower there, not faster."""
-
-FEWEST_ROWS = 4
-"""Rows of a pass, however large their features."""
-
-PASS_POSITIONS = 48
-"""Positions that take about as long as what a pass on a CPU costs beside them."""
+from tamingplat_pixelsnail.together import passes_over
 
 
 @dataclass(frozen=True)
@@ -142,58 +132,13 @@ def recompute(
                 known,
                 even=even,
             )
-            for rows, known, even in _passes(grid, lengths, longest, even=state.common is not None)
+            for rows, known, even in passes_over(grid.stack, lengths, longest, state.common)
         ]
         found = torch.cat([of_rows for of_rows, _ in passes])
         state.lanes[index] = Parts.cat([Parts.of(recorded) for _, recorded in passes])
         logits = found if logits is None else torch.where((inside < grid.stack.length)[:, :, None], found, logits)
     assert logits is not None, "no target lies in any grid"
     return logits, state
-
-
-class Together(NamedTuple):
-    """Rows of a batch that one pass computes; ``known`` and ``even`` as in ``GridStack.recompute``."""
-
-    rows: slice
-    known: int | None
-    even: bool
-
-
-def _passes(grid: Grid, lengths: Tensor, longest: int | None, *, even: bool) -> list[Together]:
-    """The passes over rows of int64 (B,) visited positions; see ``recompute``.
-
-    On a CPU each has as many rows as the caches hold the features of, and is over no more positions than these rows have.
-    """
-    whole, B = grid.stack.length, len(lengths)
-    if lengths.device.type != "cpu":
-        return [Together(slice(B), None if longest is None else min(longest, whole - 1), even and longest is not None)]
-    weight = grid.stack.first.weight
-    of_position = 2 * len(weight) * weight.element_size()
-    # Where rows are padded to the whole grid, the longest one still has a target left.
-    counts = [whole - 1] * B if longest is None else [min(count, whole - 1) for count in lengths.tolist()]
-    found = []
-    for alike in _alike(counts):
-        known = max(counts[alike.start : alike.stop])
-        number = -(-len(alike) // max(FEWEST_ROWS, CACHED_BYTES // (of_position * (known + 1))))
-        bounds = [alike.start + len(alike) * place // number for place in range(number + 1)]
-        for start, stop in pairwise(bounds):
-            same = longest is not None and len(set(counts[start:stop])) == 1
-            found.append(Together(slice(start, stop), None if longest is None else known, same))
-    return found
-
-
-def _alike(counts: Sequence[int]) -> list[range]:
-    """Rows that follow each other and whose counts differ so little that passes of their own would cost more."""
-    found: list[range] = []
-    for _, rows in groupby(range(len(counts)), key=counts.__getitem__):
-        row, *others = rows
-        joined = range(found[-1].start if found else 0, row + 1 + len(others))
-        of_joined = counts[joined.start : joined.stop]
-        if found and len(joined) * max(of_joined) - sum(of_joined) <= PASS_POSITIONS:
-            found[-1] = joined
-        else:
-            found.append(range(row, joined.stop))
-    return found
 
 
 def proceed(

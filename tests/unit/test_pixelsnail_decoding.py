@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tamingplat_pixelsnail import decoding
+from tamingplat_pixelsnail import together
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.model import PixelSNAIL
 from tamingplat_pixelsnail.stack import GridStack
@@ -265,7 +265,7 @@ def test_rows_in_order_are_computed_as_far_as_they_were_visited_and_go_on_from_t
         passes.append((len(codes), known + 1))
         return recompute(stack, codes, tokens, steps, visited, targets, known, even=even)
 
-    monkeypatch.setattr(decoding, "PASS_POSITIONS", slack)
+    monkeypatch.setattr(together, "PASS_POSITIONS", slack)
     monkeypatch.setattr(GridStack, "recompute", noted)
     state = None
     for counts in (torch.tensor(lengths), torch.tensor(lengths) + 1):
@@ -277,6 +277,16 @@ def test_rows_in_order_are_computed_as_far_as_they_were_visited_and_go_on_from_t
     needed = sum(length + 1 for length in lengths)
     assert needed <= sum(rows * positions for rows, positions in passes) <= needed + slack * len(passes)
     assert slack < 1000 or len(passes) == 1
+
+
+def test_elsewhere_than_on_a_cpu_all_rows_are_one_pass():
+    (stack,) = build(((5, 6),)).stacks
+    lengths = torch.empty(3, dtype=torch.int64, device="meta")
+    assert together.passes_over(stack, lengths, None, 7) == [(slice(3), None, False)]
+    assert together.passes_over(stack, lengths, 9, None) == [(slice(3), 9, False)]
+    # As many as all have visited, also where more room was given; and the last target still has a place.
+    assert together.passes_over(stack, lengths, 9, 7) == [(slice(3), 7, True)]
+    assert together.passes_over(stack, lengths, 30, 30) == [(slice(3), 29, True)]
 
 
 @pytest.mark.parametrize("grids", ["square", "two grids", "three"])
