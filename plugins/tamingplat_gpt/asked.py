@@ -6,16 +6,17 @@ Shape letters: B batch, N code positions, P condition positions, T visited.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor
 
+from tamingplat.interfaces.models import rows_together
+
 CACHED_BYTES = 5 << 20
 """The largest features of a layer that a pass over new rows has on a CPU. More rows in a pass were slower there, not faster."""
 
-FEWEST_ROWS = 4
-"""Rows of a pass, however large their features."""
+PASS_POSITIONS = 24
+"""Positions that take about as long as what a pass on a CPU costs beside them."""
 
 
 class Asked(NamedTuple):
@@ -46,7 +47,6 @@ class Asked(NamedTuple):
         return [self.visited.shape[1]] * len(self.codes) if self.lengths is None else self.lengths.tolist()
 
 
-def passes(rows: int, bytes_of_row: int) -> list[range]:
-    """Rows that are computed together on a CPU: as many as its caches hold the largest features of."""
-    count = -(-rows // max(FEWEST_ROWS, CACHED_BYTES // bytes_of_row))
-    return [range(start, stop) for start, stop in pairwise(rows * number // count for number in range(count + 1))]
+def passes(tokens: Sequence[int], bytes_of_token: int) -> list[range]:
+    """Rows with so many tokens each that are computed together on a CPU: as many as its caches hold the largest features of."""
+    return rows_together(tokens, CACHED_BYTES // bytes_of_token, PASS_POSITIONS)

@@ -153,10 +153,13 @@ class GPT(Prior):
         last: Tensor | None = None
         slots: slice | Tensor
         if state is None or not state.begun:
-            # The MLPs' features are the largest.
-            of_row = total * 4 * self._config.width * self.pos_emb.element_size()
-            if device.type == "cpu" and len(together := passes(len(codes), of_row)) > 1:
-                return self._apart(asked, None, together, asked.counts())
+            if device.type == "cpu":
+                counts = asked.counts()
+                # The MLPs' features are the largest.
+                bytes_of_token = 4 * self._config.width * self.pos_emb.element_size()
+                together = passes([self._prefix + count for count in counts], bytes_of_token)
+                if len(together) > 1:
+                    return self._apart(asked, None, together, counts)
             index, count, slots = torch.arange(total, device=device)[None], total, slice(0, total)
             state = KeyValueState.beginning(len(codes), total, tokens)
             last = None if tokens is None else tokens - 1

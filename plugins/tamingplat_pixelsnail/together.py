@@ -1,23 +1,19 @@
-"""Which rows of a batch one pass over a grid computes together.
+"""Which rows of a batch one pass over a grid computes together, and how far.
 
 Shape letters: B batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from torch import Tensor
 
+from tamingplat.interfaces.models import rows_together
 from tamingplat_pixelsnail.stack import GridStack
 
 CACHED_BYTES = 1 << 20
 """Features of one layer that passes over grids have at a time on a CPU. More rows in a pass were slower there, not faster."""
-
-FEWEST_ROWS = 4
-"""Rows of a pass, however large their features."""
 
 PASS_POSITIONS = 48
 """Positions that take about as long as what a pass on a CPU costs beside them."""
@@ -49,29 +45,13 @@ def passes_over(stack: GridStack, lengths: Tensor, longest: int | None, common: 
             return [Together(slice(B), None, even=False)]
         return [Together(slice(B), min(longest if common is None else common, whole - 1), common is not None)]
     weight = stack.first.weight
-    of_position = 2 * len(weight) * weight.element_size()
+    cached = CACHED_BYTES // (2 * len(weight) * weight.element_size())
+    if longest is None:
+        return [Together(slice(rows.start, rows.stop), None, even=False) for rows in rows_together([whole] * B, cached, 0)]
     # Where rows are padded to the whole grid, the longest one still has a target left.
-    counts = [whole - 1] * B if longest is None else [min(count, whole - 1) for count in lengths.tolist()]
+    known = [min(count, whole - 1) for count in lengths.tolist()]
     found = []
-    for alike in _alike(counts):
-        known = max(counts[alike.start : alike.stop])
-        number = -(-len(alike) // max(FEWEST_ROWS, CACHED_BYTES // (of_position * (known + 1))))
-        bounds = [alike.start + len(alike) * place // number for place in range(number + 1)]
-        for start, stop in pairwise(bounds):
-            same = longest is not None and len(set(counts[start:stop])) == 1
-            found.append(Together(slice(start, stop), None if longest is None else known, same))
-    return found
-
-
-def _alike(counts: Sequence[int]) -> list[range]:
-    """Rows that follow each other and whose counts differ so little that passes of their own would cost more."""
-    found: list[range] = []
-    for _, rows in groupby(range(len(counts)), key=counts.__getitem__):
-        row, *others = rows
-        joined = range(found[-1].start if found else 0, row + 1 + len(others))
-        of_joined = counts[joined.start : joined.stop]
-        if found and len(joined) * max(of_joined) - sum(of_joined) <= PASS_POSITIONS:
-            found[-1] = joined
-        else:
-            found.append(range(row, joined.stop))
+    for rows in rows_together([count + 1 for count in known], cached, PASS_POSITIONS):
+        of_rows = known[rows.start : rows.stop]
+        found.append(Together(slice(rows.start, rows.stop), max(of_rows), len(set(of_rows)) == 1))
     return found

@@ -186,6 +186,11 @@ def test_rows_of_a_large_batch_are_computed_in_several_passes(monkeypatch: pytes
     hook = prior.blocks[0].register_forward_hook(lambda *seen: passed.append(tuple(seen[2].shape[:2])))
     state = ask("gpt-variant", images, lengths, None)
     # Each as long as its longest row, and 16 tokens of the condition.
-    assert passed == [(3, 25), (3, 20), (3, 25)]
+    assert passed == [(4, 25), (2, 20), (3, 25)]
+    # Where padding to the longest takes longer than another pass, there is one.
+    passed.clear()
+    monkeypatch.setattr(tamingplat_gpt.asked, "PASS_POSITIONS", 4)
+    ask("gpt-variant", images, lengths, None)
+    assert passed == [(1, 25), (3, 19), (3, 20), (2, 25)]
     hook.remove()
     ask("gpt-variant", images, [length + 1 for length in lengths], state)

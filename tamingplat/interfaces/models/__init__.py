@@ -29,6 +29,7 @@ from tamingplat.interfaces.models.ordering import Ordering
 from tamingplat.interfaces.models.precision import without_autocast
 from tamingplat.interfaces.models.prior import Prior, PriorBatch, PriorState, Visits
 from tamingplat.interfaces.models.published_weights import PublishedWeights
+from tamingplat.interfaces.models.row_groups import rows_together
 from tamingplat.interfaces.models.sampler import (
     PlannedClasses,
     PriorScope,
@@ -122,6 +123,7 @@ __all__ = [
     "process_count",
     "process_index",
     "read_tensors",
+    "rows_together",
     "sum_over_processes",
     "uniform_noise",
     "unreadable",
