@@ -15,8 +15,8 @@ from tamingplat.interfaces.models import rows_together
 CACHED_BYTES = 5 << 20
 """The largest features of a layer that a pass over new rows has on a CPU. More rows in a pass were slower there, not faster."""
 
-PASS_POSITIONS = 24
-"""Positions that take about as long as what a pass on a CPU costs beside them."""
+PASS_OVERHEAD = 24
+"""What a pass on a CPU costs however many positions it has, about, in positions."""
 
 
 class Asked(NamedTuple):
@@ -49,4 +49,4 @@ class Asked(NamedTuple):
 
 def passes(tokens: Sequence[int], bytes_of_token: int) -> list[range]:
     """Rows with so many tokens each that are computed together on a CPU: as many as its caches hold the largest features of."""
-    return rows_together(tokens, CACHED_BYTES // bytes_of_token, PASS_POSITIONS)
+    return rows_together(tokens, CACHED_BYTES // bytes_of_token, PASS_OVERHEAD)

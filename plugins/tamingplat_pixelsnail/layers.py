@@ -111,7 +111,7 @@ class MaskedConv(nn.Module):
         return self.weight.shape[0]
 
     def matrix(self, taps: range) -> Tensor:
-        """The weights of consecutive taps side by side, (outputs, taps · A)."""
+        """The weights of consecutive taps of the nine side by side, (outputs, taps · A): a view, without a copy."""
         return self.weight.permute(0, 2, 3, 1).flatten(1)[:, taps.start * self.inputs : taps.stop * self.inputs]
 
 

@@ -164,12 +164,13 @@ class ColumnPass:
     def convolve(self, convolution: MaskedConv, inputs: Tensor) -> Tensor:
         """See ``layers.Pass``."""
         self.columns.append(inputs)
-        columns = next(self.around)
-        columns[:, CENTRE - self.taps.start] = inputs.flatten(0, 1)
-        return self._convolve(convolution, columns)
+        around = next(self.around)
+        around[:, CENTRE - self.taps.start] = inputs.flatten(0, 1)
+        return self._convolve(convolution, around)
 
-    def _convolve(self, convolution: MaskedConv, columns: Tensor) -> Tensor:
-        found = F.linear(columns.flatten(1), convolution.matrix(self.taps), convolution.bias)
+    def _convolve(self, convolution: MaskedConv, around: Tensor) -> Tensor:
+        """The convolution of columns (B · K, taps, A), (B, K, O)."""
+        found = F.linear(around.flatten(1), convolution.matrix(self.taps), convolution.bias)
         return found.view(*self.targets.shape, convolution.outputs)
 
     def attend(self, attention: AttentionLayer, query: Tensor, features: Tensor) -> Tensor:

@@ -187,7 +187,7 @@ class GridStack(nn.Module):
             targets: int64 (B, K), N for none.
             known: Where every row has visited a beginning of the row-by-row order and its target comes next: the longest of
                 these. The pass is then over that and the target alone.
-            even: Whether all rows have visited the same positions.
+            even: Whether these are as many in all rows; looked at where ``known`` is given.
 
         Returns:
             Logits (B, K, V) and the pass.

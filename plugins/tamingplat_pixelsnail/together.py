@@ -15,8 +15,8 @@ from tamingplat_pixelsnail.stack import GridStack
 CACHED_BYTES = 1 << 20
 """Features of one layer that passes over grids have at a time on a CPU. More rows in a pass were slower there, not faster."""
 
-PASS_POSITIONS = 48
-"""Positions that take about as long as what a pass on a CPU costs beside them."""
+PASS_OVERHEAD = 48
+"""What a pass on a CPU costs however many positions it has, about, in positions."""
 
 
 class Together(NamedTuple):
@@ -45,13 +45,13 @@ def passes_over(stack: GridStack, lengths: Tensor, longest: int | None, common: 
             return [Together(slice(B), None, even=False)]
         return [Together(slice(B), min(longest if common is None else common, whole - 1), common is not None)]
     weight = stack.first.weight
-    cached = CACHED_BYTES // (2 * len(weight) * weight.element_size())
+    most = CACHED_BYTES // (2 * len(weight) * weight.element_size())
     if longest is None:
-        return [Together(slice(rows.start, rows.stop), None, even=False) for rows in rows_together([whole] * B, cached, 0)]
+        return [Together(slice(rows.start, rows.stop), None, even=False) for rows in rows_together([whole] * B, most, 0)]
     # Where rows are padded to the whole grid, the longest one still has a target left.
     known = [min(count, whole - 1) for count in lengths.tolist()]
     found = []
-    for rows in rows_together([count + 1 for count in known], cached, PASS_POSITIONS):
+    for rows in rows_together([count + 1 for count in known], most, PASS_OVERHEAD):
         of_rows = known[rows.start : rows.stop]
         found.append(Together(slice(rows.start, rows.stop), max(of_rows), len(set(of_rows)) == 1))
     return found

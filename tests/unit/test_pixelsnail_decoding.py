@@ -265,7 +265,7 @@ def test_rows_in_order_are_computed_as_far_as_they_were_visited_and_go_on_from_t
         passes.append((len(codes), known + 1))
         return recompute(stack, codes, tokens, steps, visited, targets, known, even=even)
 
-    monkeypatch.setattr(together, "PASS_POSITIONS", slack)
+    monkeypatch.setattr(together, "PASS_OVERHEAD", slack)
     monkeypatch.setattr(GridStack, "recompute", noted)
     state = None
     for counts in (torch.tensor(lengths), torch.tensor(lengths) + 1):

@@ -189,7 +189,7 @@ def test_rows_of_a_large_batch_are_computed_in_several_passes(monkeypatch: pytes
     assert passed == [(4, 25), (2, 20), (3, 25)]
     # Where padding to the longest takes longer than another pass, there is one.
     passed.clear()
-    monkeypatch.setattr(tamingplat_gpt.asked, "PASS_POSITIONS", 4)
+    monkeypatch.setattr(tamingplat_gpt.asked, "PASS_OVERHEAD", 4)
     ask("gpt-variant", images, lengths, None)
     assert passed == [(1, 25), (3, 19), (3, 20), (2, 25)]
     hook.remove()
