@@ -5,59 +5,29 @@ Shape letters: h/w window in pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from tamingplat_scenes.noise import Floats
-from tamingplat_scenes.outlines import Outline
+from tamingplat_scenes.arrays import ONE, ZERO, Floats, scalars
+from tamingplat_scenes.coverage import covered, share_inside
+from tamingplat_scenes.outlines import Box, Outline
 from tamingplat_scenes.settings import Colour
 from tamingplat_scenes.things import Part, Thing
+from tamingplat_scenes.window import Window
 
-_LIGHT = np.array([-0.48, -0.60, 0.64], np.float32)
+_LIGHT = scalars(-0.48, -0.60, 0.64)
 """From where the light comes: right, down, towards us."""
 
-
-@dataclass(frozen=True)
-class Window:
-    """Which pixels of a whole scene are computed.
-
-    Attributes:
-        whole: Height and width of the whole scene in pixels.
-        top: First row.
-        left: First column.
-        size: Height and width in pixels.
-    """
-
-    whole: tuple[int, int]
-    top: int
-    left: int
-    size: tuple[int, int]
-
-    @property
-    def pixel(self) -> float:
-        """Side of a pixel, in heights of the scene."""
-        return 1 / self.whole[0]
-
-    @property
-    def x(self) -> Floats:
-        """Centre of every column, float32 (w,), in heights of the scene."""
-        return ((self.left + np.arange(self.size[1]) + 0.5) / self.whole[0]).astype(np.float32)
-
-    @property
-    def y(self) -> Floats:
-        """Centre of every row, float32 (h,), in heights of the scene."""
-        return ((self.top + np.arange(self.size[0]) + 0.5) / self.whole[0]).astype(np.float32)
-
-    def inside(self, box: tuple[float, float, float, float]) -> tuple[slice, slice] | None:
-        """Rows and columns of the window that a box of left, top, right and bottom touches; ``None`` where it touches none."""
-        scale = self.whole[0]
-        (height, width), (left, top, right, bottom) = self.size, box
-        rows = slice(max(0, int(top * scale) - 1 - self.top), min(height, int(bottom * scale) + 2 - self.top))
-        columns = slice(max(0, int(left * scale) - 1 - self.left), min(width, int(right * scale) + 2 - self.left))
-        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+_BALL = scalars(0.45, 0.65, 0.25)
+"""Of a ball's brightness: what all of it has, what grows with the light, and the highlight."""
+_CONE = scalars(0.5, 0.75)
+"""Of a cone's: what all of it has, and what grows with the light."""
+_CONE_ACROSS = 1.2 * _LIGHT[0]
+"""Light from the left on a cone."""
+_THINNEST = np.array(1e-6, np.float32)
+"""Half the breadth of a cone's tip, in heights of the scene."""
+_FACE = np.array(0.22, np.float32)
+"""How much darker a face is at its foot."""
 
 
 class Canvas:
@@ -65,19 +35,22 @@ class Canvas:
 
     Attributes:
         window: Which pixels.
-        x: Columns, float32 (w,).
-        y: Rows, float32 (h, 1).
-        image: RGB, float32 (h, w, 3), nominally in [0, 1]; ``None`` where no colours are wanted.
-        segmentation: Classes, uint8 (h, w).
-        depth: Inverse distance, float32 (h, w).
+        image: RGB, float32 (3, h, w), nominally in [0, 1]; ``None`` where no colours are wanted.
+        segmentation: Classes behind all things, uint8 (h, w).
+        depth: Inverse distance behind all things, float32 (h, w).
     """
 
     def __init__(self, window: Window, *, colours: bool) -> None:
         self.window = window
-        self.x, self.y = window.x, window.y[:, None]
-        self.image: Floats | None = np.zeros((*window.size, 3), np.float32) if colours else None
+        self.image: Floats | None = np.zeros((3, *window.size), np.float32) if colours else None
         self.segmentation: npt.NDArray[np.uint8] = np.zeros(window.size, np.uint8)
         self.depth: Floats = np.zeros(window.size, np.float32)
+        self._things: list[Thing] = []
+        self._foremost: npt.NDArray[np.intp] = np.full(window.size, -1)
+
+    def rows_above(self, row: float) -> int:
+        """How many rows of pixels have their centre above a place."""
+        return int(np.searchsorted(self.window.y[:, 0], np.float32(row)))
 
     def paint(self, thing: Thing, light: Colour, haze: Colour, thickness: float) -> None:
         """Paint a thing over what is there.
@@ -89,65 +62,79 @@ class Canvas:
             thickness: How much of it covers the thing, 0 to 1.
         """
         kept = np.array(light, np.float32) * np.float32(1 - thickness)
-        added = np.array(haze, np.float32) * np.float32(thickness)
-        for part in thing.parts:
-            touched = self.window.inside(part.outline.box)
-            if touched is None:
+        colours = np.array([(part.colour, part.other or part.colour) for part in thing.parts], np.float32) * kept
+        added = planes(haze) * np.float32(thickness)
+        number = np.array(len(self._things))
+        self._things.append(thing)
+        found = covered([part.outline for part in thing.parts], [self.window.inside(box) for box in thing.boxes], self.window)
+        for part, box, pixels, (colour, other) in zip(thing.parts, thing.boxes, found, colours[..., None, None], strict=True):
+            if pixels is None:
                 continue
-            rows, columns = touched
-            x, y = self.x[columns], self.y[rows]
-            distance, share = part.outline.measure(x, y)
-            inside = distance < 0
-            np.putmask(self.segmentation[touched], inside, thing.number)
-            np.putmask(self.depth[touched], inside, np.float32(thing.near))
+            rows, columns = pixels.place
+            self._foremost[rows, columns][pixels.inside] = number
             if self.image is not None:
-                _cover(self.image[touched], _shaded(part, x, y, share, kept) + added, _coverage(distance, self.window))
+                shaded = _shaded(part, box, self.window.x[columns], self.window.y[rows], pixels.along, colour, other) + added
+                cover(self.image[:, rows, columns], shaded, pixels.share)
+
+    def maps(self) -> tuple[npt.NDArray[np.uint8], Floats]:
+        """Classes, uint8 (h, w), and inverse distance, float32 (h, w), of what has been painted."""
+        background = self._foremost < 0
+        numbers = np.array([thing.number for thing in self._things], np.uint8)
+        nears = np.array([thing.near for thing in self._things], np.float32)
+        return (
+            np.where(background, self.segmentation, numbers.take(self._foremost)),
+            np.where(background, self.depth, nears.take(self._foremost)),
+        )
 
     def disc(self, outline: Outline, colour: Colour, strength: float = 1.0) -> None:
         """Paint something that is in no map: sun, moon and stars."""
         touched = self.window.inside(outline.box)
         if touched is not None and self.image is not None:
-            distance = outline.distance(self.x[touched[1]], self.y[touched[0]])
-            cover = _coverage(distance, self.window) * np.float32(strength)
-            _cover(self.image[touched], np.array(colour, np.float32), cover)
+            rows, columns = touched
+            share = share_inside(outline.distance(self.window.x[columns], self.window.y[rows]), self.window)
+            cover(self.image[:, rows, columns], planes(colour), share * np.float32(strength))
 
 
-def _coverage(distance: Floats, window: Window) -> Floats:
-    """How much of each pixel is inside of what is ``distance`` away, 0 to 1."""
-    covered: Floats = np.minimum(np.maximum(0.5 - distance * np.float32(window.whole[0]), 0), 1)
-    return covered
+def planes(colour: Colour) -> Floats:
+    """A colour that is broadcast over pixels, float32 (3, 1, 1)."""
+    return np.array(colour, np.float32).reshape(3, 1, 1)
 
 
-def _cover(under: Floats, colour: Floats, cover: Floats) -> None:
-    """Blend colours (h, w, 3) over ``under``, in place, as much as ``cover`` (h, w) says."""
-    under += cover[..., None] * (colour - under)
+def cover(under: Floats, colour: Floats, share: Floats) -> None:
+    """Blend colours over ``under`` (3, h, w), in place, as much as ``share`` (h, w) says."""
+    change = colour - under
+    change *= share
+    under += change
 
 
-def _shaded(part: Part, x: Floats, y: Floats, share: Floats | None, light: Floats) -> Floats:
-    """The colour of a part under a light of three factors, float32 (h, w, 3) or what broadcasts to it."""
-    colour = np.array(part.colour, np.float32) * light
-    shaded: npt.NDArray[Any]
-    left, top, right, bottom = part.outline.box
+def _shaded(part: Part, box: Box, x: Floats, y: Floats, along: Floats | None, colour: Floats, other: Floats) -> Floats:
+    """The colours of a part in the light, float32 (3, h, w) or what broadcasts to it, from its own two, (3, 1, 1)."""
+    left, top, right, bottom = box
+    brightness: Floats
     match part.shading:
         case "ball":
-            radius, middle = np.float32((right - left) / 2), ((left + right) / 2, (top + bottom) / 2)
-            across, down = (x - np.float32(middle[0])) / radius, (y - np.float32(middle[1])) / radius
-            towards = np.sqrt(np.maximum(0, 1 - across * across - down * down))
-            lit = np.maximum(0, across * _LIGHT[0] + down * _LIGHT[1] + towards * _LIGHT[2])
+            radius, column, row = scalars((right - left) / 2, (left + right) / 2, (top + bottom) / 2)
+            across, down = (x - column) / radius, (y - row) / radius
+            towards = ONE - across * across - down * down
+            np.sqrt(np.maximum(towards, ZERO, out=towards), out=towards)
+            lit = across * _LIGHT[0] + down * _LIGHT[1] + towards * _LIGHT[2]
+            np.maximum(lit, ZERO, out=lit)
             bright = lit * lit * lit
             bright *= bright
-            shaded = colour * (0.45 + 0.65 * lit + 0.25 * bright * bright)[..., None]
+            brightness = _BALL[0] + _BALL[1] * lit + _BALL[2] * bright * bright
         case "cone":
-            half = np.maximum((y - np.float32(top)) * np.float32((right - left) / 2 / (bottom - top)), np.float32(1e-6))
-            across = np.minimum(np.maximum((x - np.float32((left + right) / 2)) / half, -1), 1)
-            lit = np.maximum(0, across * (1.2 * _LIGHT[0]) + np.sqrt(1 - across * across) * _LIGHT[2])
-            shaded = colour * (0.5 + 0.75 * lit)[..., None]
+            height, widening, middle = scalars(top, (right - left) / 2 / (bottom - top), (left + right) / 2)
+            across = (x - middle) / np.maximum((y - height) * widening, _THINNEST)
+            np.minimum(np.maximum(across, -ONE, out=across), ONE, out=across)
+            lit = across * _CONE_ACROSS + np.sqrt(ONE - across * across) * _LIGHT[2]
+            np.maximum(lit, ZERO, out=lit)
+            brightness = _CONE[0] + _CONE[1] * lit
         case "face":
-            shaded = colour * (1 - 0.22 * (y - np.float32(top)) / np.float32(bottom - top))[..., None]
+            height, tallness = scalars(top, bottom - top)
+            brightness = ONE - np.divide(_FACE * (y - height), tallness)
         case "blend":
-            assert share is not None and part.other is not None, part
-            other = np.array(part.other, np.float32) * light
-            shaded = colour + (other - colour) * share[..., None]
+            assert along is not None and part.other is not None, part
+            return colour + (other - colour) * along
         case _:
-            shaded = colour
-    return np.asarray(shaded, dtype=np.float32)
+            return colour
+    return colour * brightness

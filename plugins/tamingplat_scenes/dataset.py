@@ -13,12 +13,12 @@ import numpy as np
 
 from tamingplat.interfaces import Config, DatasetInfo, derive_seed
 from tamingplat.interfaces.models import Dataset, Example
-from tamingplat_scenes.canvas import Window
 from tamingplat_scenes.config import ScenesConfig
 from tamingplat_scenes.figure import JOINTS
 from tamingplat_scenes.layout import Layout, make_layout
 from tamingplat_scenes.rendering import coordinates, keypoints, render
 from tamingplat_scenes.settings import SEGMENTS, SETTINGS
+from tamingplat_scenes.window import Window
 
 _COLUMNS = ("image", "label", "segmentation", "depth", "keypoints")
 

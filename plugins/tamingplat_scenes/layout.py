@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tamingplat_scenes.arrays import Floats
 from tamingplat_scenes.figure import Figure, make_figure
-from tamingplat_scenes.noise import Floats, make_lattice
+from tamingplat_scenes.noise import make_lattice
 from tamingplat_scenes.outlines import Place
 from tamingplat_scenes.settings import SETTINGS, Setting
 from tamingplat_scenes.things import Thing, make_thing

@@ -6,19 +6,21 @@ Shape letters: h/w window in pixels, J joints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tamingplat_scenes import noise
-from tamingplat_scenes.canvas import Canvas, Window
+from tamingplat_scenes.arrays import HALF, ONE, TWO, ZERO, Floats, between, scalars
+from tamingplat_scenes.canvas import Canvas, cover, planes
 from tamingplat_scenes.layout import FAR, Layout
 from tamingplat_scenes.outlines import Capsule
 from tamingplat_scenes.settings import FIGURE, GROUND, HILLS, Colour
+from tamingplat_scenes.window import Window
 
-_SHADOW = np.float32(0.42)
+_SHADOW = np.array(0.42, np.float32)
 _STARS = 12
+_LEVELS = np.array(255, np.float32)
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ def render(layout: Layout, window: Window, *, colours: bool = True) -> Picture:
         canvas.paint(thing, light, setting.horizon, setting.haze * share)
     image = None
     if canvas.image is not None:
-        levels = np.minimum(np.maximum(canvas.image * 255 + np.float32(0.5), 0), 255).astype(np.uint8)
-        image = np.ascontiguousarray(levels.transpose(2, 0, 1))
-    return Picture(image, canvas.segmentation, canvas.depth[None])
+        image = between(canvas.image * _LEVELS + HALF, _LEVELS).astype(np.uint8)
+    segmentation, depth = canvas.maps()
+    return Picture(image, segmentation, depth[None])
 
 
 def keypoints(layout: Layout, window: Window) -> npt.NDArray[np.float32]:
@@ -89,16 +91,12 @@ def _blend(one: Colour, other: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _between(values: npt.NDArray[np.floating[Any]], most: float) -> noise.Floats:
-    """Values cut off at 0 and ``most``."""
-    cut: noise.Floats = np.minimum(np.maximum(values, np.float32(0)), np.float32(most))
-    return cut
-
-
-def _mixed(one: Colour, other: Colour, share: noise.Floats) -> noise.Floats:
-    """Colours (h, w, 3) between two, float32."""
-    start, end = np.array(one, np.float32), np.array(other, np.float32)
-    return start + (end - start) * share[..., None]
+def _mixed(one: Colour, other: Colour, share: Floats) -> Floats:
+    """Colours (3, h, w) between two, float32."""
+    start = planes(one)
+    mixed = (planes(other) - start) * share
+    mixed += start
+    return mixed
 
 
 def _sky(canvas: Canvas, layout: Layout) -> None:
@@ -106,12 +104,14 @@ def _sky(canvas: Canvas, layout: Layout) -> None:
     if canvas.image is None:
         return
     setting, window = layout.setting, canvas.window
-    rows = slice(0, int(np.searchsorted(window.y, np.float32(layout.horizon))))
+    rows = slice(0, canvas.rows_above(layout.horizon))
     if rows.stop == 0:
         return
     y = window.y[rows]
-    up = _between(np.float32(1) - y / np.float32(layout.horizon), 1)
-    canvas.image[rows] = _mixed(setting.horizon, setting.zenith, up * (2 - up))[:, None]
+    horizon, cloudless, contrast, thickest, rise = scalars(layout.horizon, 0.7 * layout.cloudiness - 0.15, 1.5, 0.85, 2.5)
+    up = between(ONE - y / horizon)
+    under = canvas.image[:, rows]
+    under[:] = _mixed(setting.horizon, setting.zenith, up * (TWO - up))
     if setting.zenith[2] < 0.2:
         places = layout.lattice[:2, :_STARS] * 0.5 + 0.5
         for number, (across, down) in enumerate(places.T):
@@ -119,73 +119,78 @@ def _sky(canvas: Canvas, layout: Layout) -> None:
             canvas.disc(Capsule(place, place, 0.0022 + 0.0005 * (number % 4)), (0.95, 0.95, 1.0), 0.9)
     place, radius = layout.orb
     canvas.disc(Capsule(place, place, radius), setting.orb, 0.95)
-    clouds = noise.plane(layout.lattice, window.x, y, (2.6, 9.0), window.pixel, 4)
-    cover = _between((clouds + np.float32(0.7 * layout.cloudiness - 0.15)) * np.float32(1.5), 0.85)
-    cover *= _between(up * np.float32(2.5), 1)[:, None]
-    under = canvas.image[rows]
-    under += cover[..., None] * (np.array(setting.clouds, np.float32) - under)
+    clouds = noise.plane(layout.lattice, window.x, y[:, 0], (2.6, 9.0), window.pixel, 4)
+    clouds += cloudless
+    clouds *= contrast
+    between(clouds, thickest)
+    clouds *= between(up * rise)
+    cover(under, planes(setting.clouds), clouds)
 
 
 def _hills(canvas: Canvas, layout: Layout) -> None:
     """Ranges of hills, the farther the paler."""
     window, setting = canvas.window, layout.setting
-    above = canvas.y < np.float32(layout.horizon)
+    horizon, far_away, pixels = scalars(layout.horizon, FAR, window.whole[0])
+    above = window.y < horizon
+    bottom = canvas.rows_above(layout.horizon)
     for number, (height, start) in enumerate(layout.ranges):
-        ridges = noise.line(layout.lattice[16 * (number + 1) :], window.x * np.float32(2.2) + np.float32(start), 4)
-        ridge = np.float32(layout.horizon) - np.float32(height) * (np.float32(0.55) + np.float32(0.45) * ridges)
-        rows = slice(
-            int(np.searchsorted(window.y, ridge.min() - np.float32(2 * window.pixel))),
-            int(np.searchsorted(window.y, np.float32(layout.horizon))),
-        )
+        tallness, first, frequency, mean, roughness = scalars(height, start, 2.2, 0.55, 0.45)
+        ridges = noise.line(layout.lattice[16 * (number + 1) :], window.x * frequency + first, 4)
+        ridge = horizon - tallness * (mean + roughness * ridges)
+        rows = slice(canvas.rows_above(ridge.min() - np.float32(2 * window.pixel)), bottom)
         if rows.start >= rows.stop:
             continue
-        distance = (ridge - canvas.y[rows]) * np.float32(window.whole[0])
-        inside = (distance < 0) & above[rows]
-        canvas.segmentation[rows][inside] = HILLS
-        canvas.depth[rows][inside] = FAR
+        distance = (ridge - window.y[rows]) * pixels
+        inside = (distance < ZERO) & above[rows]
+        np.putmask(canvas.segmentation[rows], inside, HILLS)
+        np.putmask(canvas.depth[rows], inside, far_away)
         if canvas.image is not None:
             near = _blend(setting.hills, setting.horizon, 0.55 - 0.35 * number)
             far = _blend(setting.hills, setting.horizon, 0.75 - 0.25 * number)
-            share = _between((canvas.y[rows] - ridge) / np.float32(height), 1)
-            under = canvas.image[rows]
-            under += _between(0.5 - distance, 1)[..., None] * (_mixed(near, far, share) - under)
+            share = between(np.divide(window.y[rows] - ridge, tallness))
+            cover(canvas.image[:, rows], _mixed(near, far, share), between(HALF - distance))
 
 
 def _ground(canvas: Canvas, layout: Layout) -> None:
     """A textured floor with the shadows of what stands on it."""
     window, setting = canvas.window, layout.setting
-    first = int(np.searchsorted(window.y, np.float32(layout.horizon)))
+    first = canvas.rows_above(layout.horizon)
     if first == window.size[0]:
         return
     y = window.y[first:]
-    share = (y - np.float32(layout.horizon)) / np.float32(1 - layout.horizon)
-    near = np.float32(FAR) + np.float32(1 - FAR) * share
+    horizon, below, far_away, nearer = scalars(layout.horizon, 1 - layout.horizon, FAR, 1 - FAR)
+    near = far_away + nearer * ((y - horizon) / below)
     canvas.segmentation[first:] = GROUND
-    canvas.depth[first:] = near[:, None]
+    canvas.depth[first:] = near
     if canvas.image is None:
         return
-    distance = np.float32(1) / near
-    steepness = distance * distance * np.float32((1 - FAR) * window.pixel / (1 - layout.horizon))
-    x = window.x - np.float32(layout.aspect / 2)
+    slope, middle, contrast, haze = scalars(
+        (1 - FAR) * window.pixel / (1 - layout.horizon), layout.aspect / 2, 0.55, setting.haze
+    )
+    distance = ONE / near
+    steepness = distance * distance * slope
+    x = window.x - middle
     texture = noise.floor(layout.lattice, x, distance, steepness, 2.5, 4)
-    colour = _mixed(setting.ground[0], setting.ground[1], _between(texture * np.float32(0.55) + np.float32(0.5), 1))
-    _shadows(colour, canvas, layout, first)
-    haze = np.float32(setting.haze) * (1 - near) ** 2
-    colour += (np.array(setting.horizon, np.float32) - colour) * haze[:, None, None]
-    canvas.image[first:] = colour
+    colour = _mixed(setting.ground[0], setting.ground[1], between(texture * contrast + HALF))
+    _shadows(colour, window, layout, first)
+    cover(colour, planes(setting.horizon), haze * (ONE - near) ** 2)
+    canvas.image[:, first:] = colour
 
 
-def _shadows(colour: noise.Floats, canvas: Canvas, layout: Layout, first: int) -> None:
-    """Darken the ground, (h − first, w, 3), beneath what stands on it."""
+def _shadows(colour: Floats, window: Window, layout: Layout, first: int) -> None:
+    """Darken the ground, (3, h − first, w), beneath what stands on it."""
     for thing in layout.things:
         left, right = thing.breadth
         across, row = (right - left) * 0.55, layout.foot(thing.near)
         down, middle = across * 0.22, (left + right) / 2 + 0.12 * (right - left)
-        touched = canvas.window.inside((middle - across, row - down, middle + across, row + down))
+        touched = window.inside((middle - across, row - down, middle + across, row + down))
         if touched is None or touched[0].stop <= first:
             continue
         rows, columns = slice(max(touched[0].start, first), touched[0].stop), touched[1]
-        u = (canvas.x[columns] - np.float32(middle)) / np.float32(across)
-        v = (canvas.y[rows] - np.float32(row)) / np.float32(down)
-        dark = _between((1 - u * u - v * v) * 2, 1) * _SHADOW
-        colour[rows.start - first : rows.stop - first, columns] *= (1 - dark)[..., None]
+        x, y, breadth, height = scalars(middle, row, across, down)
+        u, v = (window.x[columns] - x) / breadth, (window.y[rows] - y) / height
+        dark = ONE - u * u - v * v
+        dark *= TWO
+        between(dark)
+        dark *= _SHADOW
+        colour[:, rows.start - first : rows.stop - first, columns] *= ONE - dark

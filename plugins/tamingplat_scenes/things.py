@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tamingplat_scenes.outlines import Capsule, Outline, Place, Polygon
+from tamingplat_scenes.outlines import Box, Capsule, Outline, Place, Polygon
 from tamingplat_scenes.settings import SEGMENTS, SHAPE_COLOURS, TRUNK, Colour
 
 Shading = Literal["flat", "ball", "cone", "face", "blend"]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Something of one outline and colour.
 
     Attributes:
@@ -50,11 +50,15 @@ class Thing:
         """The number of its class."""
         return SEGMENTS.index(self.segment)
 
+    @cached_property
+    def boxes(self) -> list[Box]:
+        """Of all parts."""
+        return [part.outline.box for part in self.parts]
+
     @property
     def breadth(self) -> tuple[float, float]:
         """Leftmost and rightmost column."""
-        boxes = [part.outline.box for part in self.parts]
-        return min(box[0] for box in boxes), max(box[2] for box in boxes)
+        return min([box[0] for box in self.boxes]), max([box[2] for box in self.boxes])
 
 
 def make_thing(random: np.random.Generator, segment: str, foot: Place, near: float) -> Thing:

@@ -9,6 +9,7 @@ from tamingplat_scenes.config import ScenesConfig
 from tamingplat_scenes.dataset import ScenesDataset
 from tamingplat_scenes.figure import JOINT_COLOURS, JOINTS
 from tamingplat_scenes.layout import FAR
+from tamingplat_scenes.outlines import Capsule, measure_all
 from tamingplat_scenes.settings import BALL, FIGURE, GROUND, HILLS, SEGMENTS, SETTINGS, SKY, TREE
 
 
@@ -129,3 +130,17 @@ def test_only_what_is_asked_for_is_computed() -> None:
 def test_settings_that_are_impossible(settings: dict[str, object], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         ScenesConfig(size=64, **settings)
+
+
+def test_capsules_measured_together_are_what_they_are_alone() -> None:
+    random = np.random.default_rng(0)
+    places = random.random((9, 2, 2))
+    capsules = [Capsule((x, y), (u, v), 0.1) for (x, y), (u, v) in places.tolist()]
+    capsules[::4] = [Capsule(capsule.start, capsule.start, 0.2) for capsule in capsules[::4]]
+    x, y = random.random((9, 1, 7), np.float32), random.random((9, 5, 1), np.float32)
+    distances, along = measure_all(capsules, x, y)
+    for number, capsule in enumerate(capsules):
+        distance, share = capsule.measure(x[number, 0], y[number])
+        assert np.array_equal(distances[number], distance)
+        assert np.array_equal(along[number], np.zeros((5, 7)) if share is None else share)
+    assert sum(capsule.measure(x[0, 0], y[0])[1] is None for capsule in capsules) == 3
