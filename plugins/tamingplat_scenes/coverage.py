@@ -43,7 +43,7 @@ def covered(outlines: Sequence[Outline], places: Sequence[Place | None], window:
     small = [
         (number, outline, place)
         for number, (outline, place) in enumerate(zip(outlines, places, strict=True))
-        if place is not None and isinstance(outline, Capsule) and _longest(place) <= LARGEST_TOGETHER
+        if place is not None and isinstance(outline, Capsule) and _small(*place)
     ]
     found: dict[int, Covered] = {}
     if len(small) >= FEWEST_TOGETHER:
@@ -62,21 +62,21 @@ def share_inside(distance: Floats, window: Window) -> Floats:
     return between(HALF - distance * np.array(window.whole[0], np.float32))
 
 
-def _longest(place: Place) -> int:
-    longest: int = max(side.stop - side.start for side in place)
-    return longest
+def _small(rows: slice, columns: slice) -> bool:
+    small: bool = rows.stop - rows.start <= LARGEST_TOGETHER and columns.stop - columns.start <= LARGEST_TOGETHER
+    return small
 
 
 def _together(capsules: Sequence[Capsule], places: Sequence[Place], window: Window) -> list[Covered]:
     """``covered`` of capsules, each in as many pixels as the largest of them needs."""
-    tops, lefts = (np.array([place[axis].start for place in places])[:, None, None] for axis in (0, 1))
-    pixels = np.arange(max(_longest(place) for place in places))
-    x = window.x.take(lefts + pixels, mode="clip")
-    y = window.y.take(tops + pixels[:, None], mode="clip")
+    bounds = np.array([(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in places])
+    starts, sizes = bounds[:, ::2, None, None], bounds[:, 1::2] - bounds[:, ::2]
+    height, width = sizes.max(0)
+    x = window.x.take(starts[:, 1] + np.arange(width), mode="clip")
+    y = window.y.take(starts[:, 0] + np.arange(height)[:, None], mode="clip")
     distance, along = measure_all(capsules, x, y)
     inside, share = distance < ZERO, share_inside(distance, window)
-    own = [
-        (number, slice(rows.stop - rows.start), slice(columns.stop - columns.start))
-        for number, (rows, columns) in enumerate(places)
+    return [
+        Covered(place, inside[number, :h, :w], share[number, :h, :w], along[number, :h, :w])
+        for number, (place, (h, w)) in enumerate(zip(places, sizes.tolist(), strict=True))
     ]
-    return [Covered(place, inside[part], share[part], along[part]) for place, part in zip(places, own, strict=True)]
