@@ -60,7 +60,7 @@ def make_figure(random: np.random.Generator, foot: Place, height: float, near: f
         height: Of the figure upright, in heights of the scene.
         near: Inverse distance, which is the depth of all its pixels.
     """
-    draws = random.random(16)
+    draws = random.random(16).tolist()
     lean = (draws[0] - 0.5) * 0.5
     # Towards us or away from us, and turned a little: the person's left is on our right or on our left.
     turn = (0.7 + 0.5 * draws[1]) * (1 if draws[2] < 0.5 else -1)

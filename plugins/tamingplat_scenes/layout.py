@@ -72,22 +72,22 @@ def make_layout(random: np.random.Generator, aspect: float, shapes: tuple[int, i
         shapes: Least and largest number of shapes beside the figure.
     """
     label = int(random.integers(len(SETTINGS)))
-    draws = random.random(8)
-    horizon = 0.36 + 0.2 * float(draws[0])
-    ranges = ((0.10 + 0.12 * float(draws[1]), 64 * float(draws[2])), (0.03 + 0.09 * float(draws[3]), 64 * float(draws[4])))
-    orb = ((aspect * (0.1 + 0.8 * float(draws[5])), horizon * (0.15 + 0.45 * float(draws[6]))), 0.045)
+    draws = random.random(8).tolist()
+    horizon = 0.36 + 0.2 * draws[0]
+    ranges = ((0.10 + 0.12 * draws[1], 64 * draws[2]), (0.03 + 0.09 * draws[3], 64 * draws[4]))
+    orb = ((aspect * (0.1 + 0.8 * draws[5]), horizon * (0.15 + 0.45 * draws[6])), 0.045)
     lattice = make_lattice(random)
     things = []
     for _ in range(int(random.integers(shapes[0], shapes[1] + 1))):
         kind = _KINDS[int(random.integers(len(_KINDS)))]
-        across, depth = random.random(2)
-        near = 0.18 + 0.72 * float(depth)
-        things.append(make_thing(random, kind, (aspect * (0.04 + 0.92 * float(across)), _foot(horizon, near)), near))
-    across, depth, tallness = random.random(3)
-    near = 0.66 + 0.26 * float(depth)
-    height = near * (0.78 + 0.2 * float(tallness))
-    figure = make_figure(random, (aspect * (0.18 + 0.64 * float(across)), _foot(horizon, near)), height, near)
+        across, depth = random.random(2).tolist()
+        near = 0.18 + 0.72 * depth
+        things.append(make_thing(random, kind, (aspect * (0.04 + 0.92 * across), _foot(horizon, near)), near))
+    across, depth, tallness = random.random(3).tolist()
+    near = 0.66 + 0.26 * depth
+    height = near * (0.78 + 0.2 * tallness)
+    figure = make_figure(random, (aspect * (0.18 + 0.64 * across), _foot(horizon, near)), height, near)
     things.append(figure.thing)
     things.sort(key=lambda thing: thing.near)
-    cloudiness = 2 * float(draws[7]) - 1
+    cloudiness = 2 * draws[7] - 1
     return Layout(label, aspect, horizon, ranges, cloudiness, orb, lattice, tuple(things), figure)

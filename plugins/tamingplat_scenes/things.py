@@ -63,10 +63,10 @@ class Thing:
 
 def make_thing(random: np.random.Generator, segment: str, foot: Place, near: float) -> Thing:
     """A ball, cone, block or tree of random size and colour that stands at ``foot``, its size as its distance says."""
-    draws = random.random(8)
+    draws = random.random(8).tolist()
     number = SEGMENTS.index(segment)
     colour = _varied(SHAPE_COLOURS[number], draws[:4])
-    size, (x, y) = near * (0.75 + 0.5 * float(draws[4])), foot
+    size, (x, y) = near * (0.75 + 0.5 * draws[4]), foot
     if segment == "ball":
         radius = 0.15 * size
         place = (x, y - radius)
@@ -76,17 +76,16 @@ def make_thing(random: np.random.Generator, segment: str, foot: Place, near: flo
         outline = Polygon(((x, y - height), (x + half, y), (x - half, y)))
         return Thing(segment, near, (Part(outline, colour, "cone"),))
     if segment == "block":
-        return Thing(segment, near, _block(x, y, 0.30 * size, (0.7 + 0.7 * float(draws[5])) * 0.30 * size, colour))
+        return Thing(segment, near, _block(x, y, 0.30 * size, (0.7 + 0.7 * draws[5]) * 0.30 * size, colour))
     assert segment == "tree", segment
     return Thing(segment, near, _tree(x, y, 0.85 * size, colour, draws[5:]))
 
 
-def _varied(colour: Colour, draws: np.ndarray) -> Colour:
+def _varied(colour: Colour, draws: list[float]) -> Colour:
     """A colour near another one: brighter or darker by up to a fifth, every channel shifted by up to 0.07."""
-    brightness = 0.8 + 0.4 * float(draws[0])
+    brightness = 0.8 + 0.4 * draws[0]
     red, green, blue = (
-        min(1.0, max(0.0, channel * brightness + 0.14 * (float(draw) - 0.5)))
-        for channel, draw in zip(colour, draws[1:], strict=True)
+        min(1.0, max(0.0, channel * brightness + 0.14 * (draw - 0.5))) for channel, draw in zip(colour, draws[1:], strict=True)
     )
     return red, green, blue
 
@@ -105,13 +104,13 @@ def _block(x: float, y: float, width: float, height: float, colour: Colour) -> t
     )
 
 
-def _tree(x: float, y: float, height: float, colour: Colour, draws: np.ndarray) -> tuple[Part, ...]:
+def _tree(x: float, y: float, height: float, colour: Colour, draws: list[float]) -> tuple[Part, ...]:
     """A trunk below three balls of leaves."""
     trunk, crown = 0.035 * height, 0.21 * height
-    sway = 0.10 * height * (float(draws[0]) - 0.5)
+    sway = 0.10 * height * (draws[0] - 0.5)
     base = y - 0.48 * height
     parts = [Part(Capsule((x, y - trunk), (x + sway / 2, base), trunk), TRUNK, "flat")]
-    spread = 0.14 * height * (0.8 + 0.4 * float(draws[1]))
+    spread = 0.14 * height * (0.8 + 0.4 * draws[1])
     middle = x + sway
     for place, radius, light in (
         ((middle + spread, base - 0.02 * height), 0.85 * crown, 0.85),
