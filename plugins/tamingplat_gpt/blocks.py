@@ -1,10 +1,15 @@
 """Transformer blocks: layer normalisation before attention and before the MLP, GELU, a causal or given mask.
 
-Shape letters: B batch, n tokens, a of them asked for, m tokens attended to, C width, H heads, D = C / H.
+Rows that are computed together may have different numbers of tokens: what is done to each token by itself is done to all tokens
+of all rows at once, and attention to rows of one number of tokens.
+
+Shape letters: B rows, n tokens of each, a of them asked for, m tokens attended to, C width, H heads, D = C / H; of all rows
+together S = Σ B · n tokens and A = Σ B · a asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,13 +53,48 @@ class Attending:
     dropout: float = 0.0
     asked: slice | Tensor | None = None
 
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one number of tokens.
+
+    Attributes:
+        rows: B.
+        tokens: n.
+        attending: What they attend to.
+    """
+
+    rows: int
+    tokens: int
+    attending: Attending
+
     def only(self, x: Tensor) -> Tensor:
-        """The tokens that are asked for, (B, a, C), of (B, n, C)."""
-        if self.asked is None:
+        """The tokens that are asked for, (B · a, C), of (B · n, C)."""
+        asked = self.attending.asked
+        if asked is None:
             return x
-        if isinstance(self.asked, slice):
-            return x[:, self.asked]
-        return x.gather(1, self.asked[:, :, None].expand(-1, -1, x.shape[2]))
+        of_rows = x.view(self.rows, self.tokens, -1)
+        if isinstance(asked, slice):
+            return of_rows[:, asked].flatten(0, 1)
+        return of_rows.gather(1, asked[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)
+
+
+def only(x: Tensor, groups: Sequence[Group]) -> Tensor:
+    """The tokens that are asked for, (A, C), of (S, C)."""
+    if all(group.attending.asked is None for group in groups):
+        return x
+    return joined([group.only(of_group) for group, of_group in zip(groups, split(x, groups), strict=True)])
+
+
+def split(x: Tensor, groups: Sequence[Group]) -> Sequence[Tensor]:
+    """The tokens of each group, (B · n, C), of (S, C)."""
+    parts: Sequence[Tensor] = torch.split(x, [group.rows * group.tokens for group in groups])
+    return parts
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """All tokens of several groups; those of one are not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def dropped(x: Tensor, share: float) -> Tensor:
@@ -73,13 +113,22 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self._heads = heads
 
-    def forward(self, x: Tensor, layer: int, attending: Attending) -> Tensor:
-        """float (B, n, C) to float (B, a, C)."""
+    def forward(self, x: Tensor, layer: int, groups: Sequence[Group]) -> Tensor:
+        """float (S, C) to float (A, C)."""
+        asked = [group.only(tokens) for group, tokens in zip(groups, split(x, groups), strict=True)]
+        queries = torch.split(self.query(joined(asked)), [len(tokens) for tokens in asked])
+        keys, values = split(self.key(x), groups), split(self.value(x), groups)
+        mixed = [self._attend(group, layer, *of_group) for group, *of_group in zip(groups, queries, keys, values, strict=True)]
+        projected: Tensor = self.proj(joined(mixed))
+        return projected
+
+    def _attend(self, group: Group, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """float (B · a, C), (B · n, C) and (B · n, C) to float (B · a, C)."""
         queries, keys, values = (
-            projection(tokens).unflatten(-1, (self._heads, -1)).transpose(1, 2)
-            for projection, tokens in ((self.query, attending.only(x)), (self.key, x), (self.value, x))
+            tokens.view(group.rows, -1, self._heads, tokens.shape[1] // self._heads).transpose(1, 2)
+            for tokens in (queries, keys, values)
         )
-        memory = attending.memory
+        attending, memory = group.attending, group.attending.memory
         if memory is not None:
             memory.state.write(layer, keys, values, memory.slots)
             if not attending.causal:
@@ -87,8 +136,7 @@ class SelfAttention(nn.Module):
         mixed = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=attending.mask, dropout_p=attending.dropout, is_causal=attending.causal
         )
-        projected: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
-        return projected
+        return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
 class Block(nn.Module):
@@ -101,11 +149,12 @@ class Block(nn.Module):
         self.attn = SelfAttention(width, heads)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, layer: int, attending: Attending) -> Tensor:
-        """float (B, n, C) to float (B, a, C)."""
-        attended: Tensor = self.attn(self.ln1(x), layer, attending)
-        x = attending.only(x) + dropped(attended, attending.dropout)
-        return x + dropped(self.mlp(self.ln2(x)), attending.dropout)
+    def forward(self, x: Tensor, layer: int, groups: Sequence[Group]) -> Tensor:
+        """float (S, C) to float (A, C)."""
+        dropout = groups[0].attending.dropout
+        attended: Tensor = self.attn(self.ln1(x), layer, groups)
+        x = only(x, groups) + dropped(attended, dropout)
+        return x + dropped(self.mlp(self.ln2(x)), dropout)
 
 
 def visible(index: Tensor, count: int, prefix: int) -> Tensor:

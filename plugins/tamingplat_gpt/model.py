@@ -3,13 +3,14 @@
 Esser et al., "Taming Transformers for High-Resolution Image Synthesis", Sec. 3.2 and Tab. 3, https://arxiv.org/abs/2012.09841.
 Parameters are named and shaped as in the authors' published checkpoints.
 
-Shape letters: B batch, N code positions, V vocabulary, P condition positions, P₀ = max(P, 1), T visited, n tokens, C width.
+Shape letters: B batch, N code positions, V vocabulary, P condition positions, P₀ = max(P, 1), T visited, n tokens, C width; S
+tokens of all rows together, A of them asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,27 @@ from torch.nn import functional as F
 
 from tamingplat.interfaces import CodeSpace, ConditionLayout, Config, layout_length
 from tamingplat.interfaces.models import ParameterGroup, Prior, PriorBatch, PriorState, VisitPlan, Visits
-from tamingplat_gpt.asked import Asked, passes
-from tamingplat_gpt.blocks import Attending, Block, Memory, dropped, visible
+from tamingplat_gpt.asked import Asked, Lacking, passes
+from tamingplat_gpt.blocks import Attending, Block, Group, Memory, dropped, joined, visible
 from tamingplat_gpt.config import GPTConfig
 from tamingplat_gpt.embedding import Tokens, Vocabulary, tokens_at
 from tamingplat_gpt.state import KeyValueState
+
+
+class _Prepared(NamedTuple):
+    """Rows that are about to be computed.
+
+    Attributes:
+        x: float (B, n, C), embeddings of their new tokens.
+        attending: What these attend to.
+        asking: The same in the last block, of which their last tokens alone are asked.
+        state: Takes their keys and values.
+    """
+
+    x: Tensor
+    attending: Attending
+    asking: Attending
+    state: KeyValueState
 
 
 class GPT(Prior):
@@ -118,7 +135,8 @@ class GPT(Prior):
         bidirectional = self._config.bidirectional_condition and self._prefix > 1
         mask = visible(index, index.shape[1], self._prefix) if bidirectional else None
         x = dropped(self._embed(tokens), dropout)
-        x = self._run(x, Attending(causal=mask is None, mask=mask, dropout=dropout))
+        group = Group(len(x), x.shape[1], Attending(causal=mask is None, mask=mask, dropout=dropout))
+        x = self._run(x.flatten(0, 1), [group]).view_as(x)
         logits = self._to_logits(x[:, self._prefix - 1 :])
         by_time = F.cross_entropy(logits.flatten(0, 1), codes.gather(1, order).flatten(), reduction="none")
         return by_time.view_as(codes).gather(1, ranks)
@@ -146,6 +164,26 @@ class GPT(Prior):
 
     def _predict(self, asked: Asked, state: KeyValueState | None) -> tuple[Tensor, KeyValueState]:
         """See ``logits``."""
+        # The MLPs' features are the largest.
+        bytes_of_token = 4 * self._config.width * self.pos_emb.element_size()
+        logits: list[Tensor] = []
+        states: list[KeyValueState] = []
+        rows: list[int] = []
+        for together in passes(asked, state, self._prefix, bytes_of_token):
+            prepared = []
+            for lacking in together:
+                rows += lacking.rows
+                of_rows = None if state is None else state.of(lacking.rows)
+                prepared.append(self._prepared(asked.of(lacking, self._prefix), of_rows, lacking))
+            logits.append(self._compute(prepared))
+            states += [some.state.remaining() for some in prepared]
+        if len(states) == 1:
+            return logits[0], states[0]
+        places = torch.tensor(rows, device=asked.codes.device).argsort()
+        return torch.cat(logits)[places], KeyValueState.cat(states).take(places)
+
+    def _prepared(self, asked: Asked, state: KeyValueState | None, lacking: Lacking) -> _Prepared:
+        """The tokens that some rows lack, and where their keys and values go."""
         codes, visited, targets, condition, lengths = asked
         total = self._prefix + visited.shape[1]
         device = codes.device
@@ -153,61 +191,33 @@ class GPT(Prior):
         last: Tensor | None = None
         slots: slice | Tensor
         if state is None or not state.begun:
-            if device.type == "cpu":
-                counts = asked.counts()
-                # The MLPs' features are the largest.
-                bytes_of_token = 4 * self._config.width * self.pos_emb.element_size()
-                together = passes([self._prefix + count for count in counts], bytes_of_token)
-                if len(together) > 1:
-                    return self._apart(asked, None, together, counts)
-            index, count, slots = torch.arange(total, device=device)[None], total, slice(0, total)
-            state = KeyValueState.beginning(len(codes), total, tokens)
+            index, slots = torch.arange(total, device=device)[None], slice(0, total)
+            state = KeyValueState.beginning(len(codes), total, tokens, kept=state is None or state.kept)
             last = None if tokens is None else tokens - 1
         elif tokens is None and state.tokens is None:
-            start = min(state.filled, total - 1)
-            index, count, slots = torch.arange(start, total, device=device)[None], total, slice(start, total)
+            slots = slice(total - lacking.new, total)
+            index = torch.arange(slots.start, total, device=device)[None]
             state.reserve(self._slots)
             state.filled = total
         else:
             tokens = torch.full_like(targets[:, 0], total) if tokens is None else tokens
-            start_of_row = torch.minimum(state.tokens_of_rows(), tokens - 1)
-            missing, counts = torch.stack([tokens - start_of_row, tokens]).tolist()
-            new, count = max(missing), max(counts)
-            few = [row for row, number in enumerate(missing) if 2 * number <= new]
-            if few and new > 8:
-                # Each sort on its own, so that none waits for the others.
-                many = [row for row, number in enumerate(missing) if 2 * number > new]
-                return self._apart(asked, state, (few, many), [number - self._prefix for number in counts])
-            index = start_of_row[:, None] + torch.arange(new, device=device)
+            start = torch.minimum(state.tokens_of_rows(), tokens - 1)
+            index = start[:, None] + torch.arange(lacking.new, device=device)
             # Rows with fewer new tokens than others write their surplus to one slot after all that can ever count.
             slots = index.clamp(max=self._slots - 1)
-            state.reserve(self._slots, count)
-            state.filled, state.tokens = count, tokens
-            last = tokens - 1 - start_of_row
-        rows = tokens_at(index, self._prefix_rows(condition), codes, visited, lengths, targets)
-        attending = self._attending(index, Memory(state, slots, count))
-        return self._to_logits(self._run(self._embed(rows), attending, self._asking(attending, index, last))), state
+            state.reserve(self._slots, lacking.total)
+            state.filled, state.tokens = lacking.total, tokens
+            last = tokens - 1 - start
+        x = self._embed(tokens_at(index, self._prefix_rows(condition), codes, visited, lengths, targets))
+        attending = self._attending(index, Memory(state, slots, lacking.total))
+        return _Prepared(x, attending, self._asking(attending, index, last), state)
 
-    def _apart(
-        self, asked: Asked, state: KeyValueState | None, groups: Sequence[Sequence[int]], counts: Sequence[int]
-    ) -> tuple[Tensor, KeyValueState]:
-        """``logits`` of groups of rows, one after the other.
-
-        Args:
-            asked: About all rows.
-            state: Of all rows.
-            groups: The rows of each group.
-            counts: How many visited positions count in each row.
-        """
-        states, found = [], []
-        for rows in groups:
-            index = torch.tensor(rows, device=asked.codes.device)
-            some = asked.of(index, [counts[row] for row in rows])
-            logits, of_rows = self._predict(some, None if state is None else state.take(index))
-            states.append(of_rows)
-            found.append(logits)
-        places = torch.tensor([row for rows in groups for row in rows], device=asked.codes.device).argsort()
-        return torch.cat(found)[places], KeyValueState.cat(states).take(places)
+    def _compute(self, prepared: Sequence[_Prepared]) -> Tensor:
+        """Logits (B, 1, V) of all rows of several groups, one group after the other."""
+        x = joined([rows.x.flatten(0, 1) for rows in prepared])
+        groups = [Group(len(rows.x), rows.x.shape[1], rows.attending) for rows in prepared]
+        asking = [Group(len(rows.x), rows.x.shape[1], rows.asking) for rows in prepared]
+        return self._to_logits(self._run(x, groups, asking))[:, None]
 
     def _attending(self, index: Tensor, memory: Memory) -> Attending:
         """What the tokens at ``index`` attend to, with the cheapest mask that says so."""
@@ -254,11 +264,11 @@ class GPT(Prior):
             x = x + F.embedding(tokens.predicts, self.target_emb) * predicting
         return x
 
-    def _run(self, x: Tensor, attending: Attending, asking: Attending | None = None) -> Tensor:
-        """All blocks, float (B, n, C) to float (B, n, C), or to the tokens (B, a, C) that ``asking`` asks the last one for."""
+    def _run(self, x: Tensor, groups: Sequence[Group], asking: Sequence[Group] | None = None) -> Tensor:
+        """All blocks, float (S, C) to float (S, C), or to the tokens (A, C) that ``asking`` asks the last one for."""
         last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
-            x = block(x, layer, asking if asking is not None and layer == last else attending)
+            x = block(x, layer, asking if asking is not None and layer == last else groups)
         return x
 
     def _to_logits(self, x: Tensor) -> Tensor:

@@ -23,16 +23,18 @@ class Cache:
     """Keys and values of a batch; a token's slot is its place in the sequence.
 
     Attributes:
-        layers: Keys and values of each layer, each float (B, H, S, D).
+        layers: Keys and values of each layer, each float (B, H, S, D); of rows without a token there are none.
         finite: How many slots hold numbers in every row, if not always numbers that count; later ones hold anything.
+        kept: Whether something will go on from them. What is not kept is there for as long as its layer is computed.
     """
 
     layers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     finite: int = 0
+    kept: bool = True
 
 
-Part = tuple[Cache | None, Sequence[int]]
-"""Rows of a batch: the cache that they lie in, ``None`` for rows without a token, and which rows of it they are."""
+Part = tuple[Cache, Sequence[int]]
+"""Rows of a batch: the cache that they lie in, and which rows of it they are."""
 
 
 class KeyValueState(PriorState):
@@ -49,20 +51,24 @@ class KeyValueState(PriorState):
         self.tokens = tokens
 
     @classmethod
-    def beginning(cls, rows: int, filled: int, tokens: Tensor | None) -> KeyValueState:
+    def beginning(cls, rows: int, filled: int, tokens: Tensor | None, *, kept: bool) -> KeyValueState:
         """The state of rows whose tokens are about to be computed, all of them."""
-        return cls([(Cache(), range(rows))], filled, tokens)
+        return cls([(Cache(kept=kept), range(rows))], filled, tokens)
 
     @property
     def begun(self) -> bool:
         """Whether some row has a token."""
-        return any(cache is not None for cache, _ in self._parts)
+        return any(cache.layers for cache, _ in self._parts)
+
+    @property
+    def kept(self) -> bool:
+        """Whether something will go on from some row."""
+        return any(cache.kept for cache, _ in self._parts)
 
     @property
     def _cache(self) -> Cache:
         """The cache that all rows lie in, in its order."""
         ((cache, _),) = self._parts
-        assert cache is not None, "rows without a token are put together with others, or begun"
         return cache
 
     @property
@@ -86,8 +92,8 @@ class KeyValueState(PriorState):
                 part in products with a weight of zero, which must not meet a NaN.
         """
         cache, rows = self._parts[0]
-        whole = len(self._parts) == 1 and cache is not None and list(rows) == list(range(len(cache.layers[0][0])))
-        if not whole or cache is None or cache.layers[0][0].shape[2] < slots:
+        whole = len(self._parts) == 1 and list(rows) == list(range(len(cache.layers[0][0])))
+        if not whole or cache.layers[0][0].shape[2] < slots:
             cache = _joined(self._parts, slots)
             self._parts = ((cache, range(len(cache.layers[0][0]))),)
         if cache.finite < finite:
@@ -106,6 +112,9 @@ class KeyValueState(PriorState):
             slots: The same for all rows, or int64 (B, n).
         """
         cache = self._cache
+        if not cache.kept:
+            cache.layers = [(keys, values)]
+            return
         if layer == len(cache.layers):
             cache.layers.append((keys, values))
             cache.finite = keys.shape[2]
@@ -119,8 +128,16 @@ class KeyValueState(PriorState):
 
     def read(self, layer: int, count: int) -> tuple[Tensor, Tensor]:
         """Keys and values of the first ``count`` slots of a layer, each float (B, H, count, D)."""
-        keys, values = self._cache.layers[layer]
+        cache = self._cache
+        keys, values = cache.layers[layer if cache.kept else 0]
         return keys[:, :, :count], values[:, :, :count]
+
+    def remaining(self) -> KeyValueState:
+        """What remains once all layers are computed: everything, or rows without a token where they are not kept."""
+        if self.kept:
+            return self
+        keys, _ = self._cache.layers[0]
+        return self._blank(len(keys), keys.device, kept=False)
 
     def select(self, rows: Tensor) -> KeyValueState:
         """See ``PriorState``."""
@@ -132,14 +149,27 @@ class KeyValueState(PriorState):
 
     def take(self, rows: Tensor) -> KeyValueState:
         """See ``PriorState``: names the rows, and copies none."""
+        return self.of(rows.tolist())
+
+    def of(self, rows: Sequence[int]) -> KeyValueState:
+        """As ``take``."""
         places: list[Part] = [(cache, [row]) for cache, of_cache in self._parts for row in of_cache]
-        tokens = None if self.tokens is None else self.tokens[rows]
-        return KeyValueState([places[row] for row in rows.tolist()], self.filled, tokens)
+        if rows == range(len(places)):
+            return self
+        tokens = None if self.tokens is None else self.tokens[list(rows)]
+        return KeyValueState([places[row] for row in rows], self.filled, tokens)
 
     def blank(self, rows: int) -> KeyValueState:
         """Rows without a token, not even those of the prefix."""
-        device = self.tokens_of_rows().device
-        return KeyValueState([(None, range(rows))], 0, torch.zeros(rows, dtype=torch.int64, device=device))
+        return self._blank(rows, self.tokens_of_rows().device, kept=True)
+
+    def blank_once(self, rows: int) -> KeyValueState:
+        """See ``PriorState``."""
+        return self._blank(rows, self.tokens_of_rows().device, kept=False)
+
+    @classmethod
+    def _blank(cls, rows: int, device: torch.device, *, kept: bool) -> KeyValueState:
+        return cls([(Cache(kept=kept), range(rows))], 0, torch.zeros(rows, dtype=torch.int64, device=device))
 
     @classmethod
     def cat(cls, states: Sequence[KeyValueState]) -> KeyValueState:
@@ -153,7 +183,7 @@ class KeyValueState(PriorState):
 
 def _grouped(parts: Iterable[Part]) -> tuple[Part, ...]:
     """The same rows in the same order, where neighbours that lie in one cache are one part."""
-    found: list[tuple[Cache | None, list[int]]] = []
+    found: list[tuple[Cache, list[int]]] = []
     for cache, rows in parts:
         if found and found[-1][0] is cache:
             found[-1][1].extend(rows)
@@ -163,29 +193,28 @@ def _grouped(parts: Iterable[Part]) -> tuple[Part, ...]:
 
 
 def _some(parts: Iterable[Part]) -> Cache:
-    """A cache of those that rows lie in; there is one."""
-    return next(cache for cache, _ in parts if cache is not None)
+    """A cache with tokens of those that rows lie in; there is one."""
+    return next(cache for cache, _ in parts if cache.layers)
 
 
 def _finite(parts: Iterable[Part]) -> int:
     """How many slots hold numbers in every row, once rows that have fewer are filled up."""
-    return max(cache.finite for cache, _ in parts if cache is not None)
+    return max(cache.finite for cache, _ in parts)
 
 
 def _joined(parts: Sequence[Part], slots: int) -> Cache:
-    """A cache of S = ``slots`` with a copy of all rows, of which one lies in a cache at least."""
+    """A cache of S = ``slots`` with a copy of all rows, of which one has a token at least."""
     total, finite = sum(len(rows) for _, rows in parts), _finite(parts)
     joined = Cache(finite=finite)
     for layer, pair in enumerate(_some(parts).layers):
         made = tuple(like.new_empty(total, like.shape[1], slots, like.shape[3]) for like in pair)
         start = 0
         for cache, rows in parts:
-            kept = 0 if cache is None else cache.finite
             for kind, whole in enumerate(made):
                 mine = whole[start : start + len(rows)]
-                if cache is not None:
-                    mine[:, :, :kept] = _rows(cache.layers[layer][kind][:, :, :kept], rows)
-                mine[:, :, kept:finite] = 0
+                if cache.layers:
+                    mine[:, :, : cache.finite] = _rows(cache.layers[layer][kind][:, :, : cache.finite], rows)
+                mine[:, :, cache.finite : finite] = 0
             start += len(rows)
         joined.layers.append((made[0], made[1]))
     return joined

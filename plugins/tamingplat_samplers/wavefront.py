@@ -32,6 +32,7 @@ class Flight(NamedTuple):
         top: First row of the window.
         left: First column of the window.
         local: Place of what is drawn in the window, row by row: so many codes of the window are known.
+        stays: Whether the window stays where it is for the next code of the row.
     """
 
     row: int
@@ -39,10 +40,7 @@ class Flight(NamedTuple):
     top: int
     left: int
     local: int
-
-    def follows(self, other: Flight) -> bool:
-        """Whether it is the next code of the same window."""
-        return (self.top, self.left, self.local) == (other.top, other.left, other.local + 1)
+    stays: bool
 
 
 def flights(grid: tuple[int, int], window: tuple[int, int], first: int = 0) -> Iterator[tuple[Flight, ...]]:
@@ -63,7 +61,8 @@ def flights(grid: tuple[int, int], window: tuple[int, int], first: int = 0) -> I
         for row in rows:
             across = time - lag * row
             top, left = window_start(row, height, window[0]), window_start(across, width, window[1])
-            together.append(Flight(row, across, top, left, (row - top) * window[1] + across - left))
+            stays = across + 1 < width and left == window_start(across + 1, width, window[1])
+            together.append(Flight(row, across, top, left, (row - top) * window[1] + across - left, stays))
         yield tuple(together)
 
 
@@ -133,7 +132,8 @@ def _carried(
 ) -> PriorState | None:
     """What of the last step's state, which is used up, serves the rows in flight; ``None`` where all of them begin anew.
 
-    A row goes on where its window has stayed, which it does at the left and at the right border.
+    A row goes on where its window has stayed, which it does at the left and at the right border. Of rows whose window slides at
+    the next step a prior need keep nothing.
     """
     if state is None:
         return None
@@ -145,17 +145,32 @@ def _carried(
     if len(staying) == len(sources):
         return state.take(torch.cat(canvas.state_rows(staying, len(previous))))
     # On an accelerator a few more rows in a batch cost nearly nothing, and putting a state together from parts costs more.
-    if not staying or canvas.codes.device.type != "cpu":
+    if canvas.codes.device.type != "cpu":
+        return None
+    if not staying and state.blank_once(1) is None:
         return None
     parts: list[PriorState] = []
     for rows in canvas.state_rows(range(len(previous)), len(previous)):
         of_window = rows.chunk(len(previous))
-        for stays, group in groupby(sources, key=lambda source: source is not None):
-            windows = list(group)
-            if stays:
-                parts.append(state.take(torch.cat([of_window[source] for source in windows if source is not None])))
-            elif (blank := state.blank(len(windows) * len(of_window[0]))) is not None:
-                parts.append(blank)
+        for (goes_on, once), group in groupby(zip(sources, flying, strict=True), key=_origin):
+            windows = [source for source, _ in group]
+            if goes_on:
+                part: PriorState | None = state.take(torch.cat([of_window[source] for source in windows if source is not None]))
             else:
+                part = _begun(state, len(windows) * len(of_window[0]), once=once)
+            if part is None:
                 return None
+            parts.append(part)
     return state.cat(parts)
+
+
+def _origin(flight: tuple[int | None, Flight]) -> tuple[bool, bool]:
+    """Whether a row in flight goes on from a source, and if not, whether it is asked for once."""
+    source, now = flight
+    return source is not None, source is None and not now.stays
+
+
+def _begun(state: PriorState, rows: int, *, once: bool) -> PriorState | None:
+    """Rows that begin anew beside those of a state."""
+    part = state.blank_once(rows) if once else None
+    return state.blank(rows) if part is None else part

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tamingplat_gpt.config import GPTConfig
 from tamingplat_gpt.model import GPT
+from tamingplat_gpt.state import KeyValueState
 from tamingplat_pixelsnail.config import PixelSNAILConfig
 from tamingplat_pixelsnail.model import PixelSNAIL
 from torch import Tensor
@@ -71,7 +72,10 @@ def ask(name: str, images: list[int], lengths: list[int], state: PriorState | No
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_rows_go_on_as_they_would_alone(name: str, data: st.DataObject) -> None:
-    """Rows are taken, selected, joined with others and with blank ones, and asked in between."""
+    """Rows are taken, selected, joined with others and with blank ones, and asked in between.
+
+    Also those that nothing would be kept of go on, computed anew.
+    """
 
     def drawn(count: int, low: int = 0, high: int = 9) -> list[int]:
         return data.draw(st.lists(st.integers(low, high), min_size=count, max_size=count))
@@ -83,13 +87,15 @@ def test_rows_go_on_as_they_would_alone(name: str, data: st.DataObject) -> None:
         return ask(name, images, lengths, None), images, lengths
 
     state, images, lengths = begun()
-    for step in data.draw(st.lists(st.sampled_from(["take", "select", "join", "blank", "ask"]), max_size=7)):
+    for step in data.draw(st.lists(st.sampled_from(["take", "select", "join", "blank", "blank_once", "ask"]), max_size=7)):
         if step == "ask":
             # Some rows wait, others lack a code or many.
             lengths = [min(14, length + more) for length, more in zip(lengths, drawn(len(images), 0, 12), strict=True)]
             state = ask(name, images, lengths, state)
             continue
-        if step == "blank" and (more := state.blank(2)) is not None:
+        if step in ("blank", "blank_once"):
+            more = (state.blank_once(2) if step == "blank_once" else None) or state.blank(2)
+            assert more is not None
             fresh = drawn(2, 0, ROWS - 1)
             # Blank rows may come first.
             ends = [(state, images, lengths), (more, fresh, [0, 0])][:: data.draw(st.sampled_from([1, -1]))]
@@ -119,6 +125,19 @@ def test_blank_rows_by_themselves_begin_anew(name: str, choose: str) -> None:
     assert blank is not None
     joined = type(state).cat([state, blank])
     ask(name, [1, 2], [0, 5], getattr(joined, choose)(torch.tensor([1, 2])))
+
+
+@pytest.mark.parametrize("name", ["gpt", "gpt-variant"])
+def test_of_rows_that_are_asked_for_once_nothing_is_kept(name: str) -> None:
+    state = ask(name, [0, 1], [3, 3], None)
+    for begun, tokens in ((state.blank_once(2), [20, 0, 0]), (state.blank(2), [20, 25, 25])):
+        assert begun is not None
+        # The condition has 16 tokens.
+        state = ask(name, [1, 2, 3], [4, 9, 9], type(state).cat([state.take(torch.tensor([1])), begun]))
+        assert isinstance(state, KeyValueState)
+        assert state.tokens_of_rows().tolist() == tokens
+        state = ask(name, [1, 2, 3], [5, 10, 11], state)
+        state = ask(name, [0, 1], [3, 3], None)
 
 
 def test_rows_that_are_taken_and_joined_are_copied_when_they_go_on_and_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,32 +184,42 @@ def test_the_last_block_computes_the_predicted_token_alone() -> None:
     prior = prior_of("gpt")
     assert isinstance(prior, GPT)
     widths: list[list[int]] = []
-    hooks = [block.mlp.register_forward_hook(lambda *seen: widths[-1].append(seen[2].shape[1])) for block in prior.blocks]
+    hooks = [block.mlp.register_forward_hook(lambda *seen: widths[-1].append(len(seen[2]))) for block in prior.blocks]
     for lengths in ([6, 6], [4, 6]):
         widths.append([])
         ask("gpt", [0, 1], lengths, None)
     for hook in hooks:
         hook.remove()
-    # The condition has 16 tokens. What is alone is cached, or computed inside of the block's second half.
-    assert all(found[:2] == [22, 1] for found in widths)
+    # Of two rows, whose condition has 16 tokens. What is alone is cached, or computed inside of the block's second half.
+    assert all(found[:2] == [2 * 22, 2] for found in widths)
 
 
 def test_rows_of_a_large_batch_are_computed_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tamingplat_gpt.asked, "CACHED_BYTES", 1)
     images, lengths = [0, 1, 2, 3, 4, 0, 1, 2, 3], [9, 0, 3, 2, 1, 4, 4, 7, 9]
-    passed: list[tuple[int, int]] = []
+    passed: list[list[tuple[int, int]]] = []
     prior = prior_of("gpt-variant")
     assert isinstance(prior, GPT)
     for image, length in zip(images, lengths, strict=True):
         alone("gpt-variant", image, length)
-    hook = prior.blocks[0].register_forward_hook(lambda *seen: passed.append(tuple(seen[2].shape[:2])))
+    hook = prior.blocks[0].register_forward_pre_hook(
+        lambda _, given: passed.append([(group.rows, group.tokens) for group in given[2]])
+    )
     state = ask("gpt-variant", images, lengths, None)
     # Each as long as its longest row, and 16 tokens of the condition.
-    assert passed == [(4, 25), (2, 20), (3, 25)]
+    assert passed == [[(4, 25)], [(2, 20)], [(3, 25)]]
     # Where padding to the longest takes longer than another pass, there is one.
     passed.clear()
     monkeypatch.setattr(tamingplat_gpt.asked, "PASS_OVERHEAD", 4)
     ask("gpt-variant", images, lengths, None)
-    assert passed == [(1, 25), (3, 19), (3, 20), (2, 25)]
+    assert passed == [[(1, 25)], [(3, 19)], [(3, 20)], [(2, 25)]]
+    # Rows that go on are computed with the first of those that begin.
+    passed.clear()
+    lengths = [length + 1 for length in lengths]
+    begun, blank = state.take(torch.tensor([0, 1, 3, 4, 5, 6, 7])), state.blank(2)
+    assert blank is not None
+    rows = [0, 1, 3, 4, 5, 6, 7, 2, 8]
+    state = ask("gpt-variant", [images[row] for row in rows], [lengths[row] for row in rows], type(state).cat([begun, blank]))
+    assert passed == [[(1, 20), (7, 1)], [(1, 26)]]
     hook.remove()
-    ask("gpt-variant", images, [length + 1 for length in lengths], state)
+    ask("gpt-variant", [images[row] for row in rows], [lengths[row] + 1 for row in rows], state)

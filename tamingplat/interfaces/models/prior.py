@@ -62,6 +62,14 @@ class PriorState(ABC):
         """
         return None
 
+    def blank_once(self, rows: int) -> Self | None:
+        """As ``blank``, of rows of which nothing is asked after the next call.
+
+        A state may keep nothing of them, and is then of no use to go on from: a call that is given it computes them anew.
+        ``None`` where it would keep them all the same.
+        """
+        return None
+
 
 class Prior(Trainable):
     """A distribution over codes given a condition. Trained on ``PriorBatch``; its total is the mean of ``nll``.
