@@ -43,7 +43,8 @@ class Asked(NamedTuple):
 
     def of(self, group: Lacking, prefix: int) -> Asked:
         """The same of the rows of a group, where ``prefix`` tokens come before the visited ones."""
-        if group.rows == range(len(self.codes)):
+        visited = group.total - prefix
+        if group.rows == range(len(self.codes)) and visited == self.visited.shape[1]:
             return self
         rows: slice | Tensor
         if isinstance(group.rows, range):
@@ -51,8 +52,7 @@ class Asked(NamedTuple):
         else:
             rows = torch.tensor(group.rows, device=self.codes.device)
         lengths = None if self.lengths is None or group.even else self.lengths[rows]
-        visited = self.visited[rows, : group.total - prefix]
-        return Asked(self.codes[rows], visited, self.targets[rows], self.condition[rows], lengths)
+        return Asked(self.codes[rows], self.visited[rows, :visited], self.targets[rows], self.condition[rows], lengths)
 
 
 class Lacking(NamedTuple):
