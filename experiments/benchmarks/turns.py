@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -81,6 +82,8 @@ def by_turns(jobs: Mapping[str, Job]) -> dict[str, Done]:
     """Prepare all jobs, and then run them by turns until all are done; what came of each, by its name."""
     context = multiprocessing.get_context("spawn")
     with ExitStack() as ending:
+        # A process that is stopped would outlive one that is terminated.
+        ending.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)))
         workers: dict[str, _Worker] = {}
         for name, job in jobs.items():
             ours, theirs = context.Pipe()
