@@ -68,6 +68,14 @@ class Group:
     tokens: int
     attending: Attending
 
+    @property
+    def asked(self) -> int:
+        """a, tokens of a row that are asked for."""
+        asked = self.attending.asked
+        if asked is None:
+            return self.tokens
+        return len(range(self.tokens)[asked]) if isinstance(asked, slice) else asked.shape[1]
+
     def only(self, x: Tensor) -> Tensor:
         """The tokens that are asked for, (B · a, C), of (B · n, C)."""
         asked = self.attending.asked
@@ -79,22 +87,23 @@ class Group:
         return of_rows.gather(1, asked[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)
 
 
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """All tokens of several groups; those of one are not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
 def only(x: Tensor, groups: Sequence[Group]) -> Tensor:
     """The tokens that are asked for, (A, C), of (S, C)."""
     if all(group.attending.asked is None for group in groups):
         return x
-    return joined([group.only(of_group) for group, of_group in zip(groups, split(x, groups), strict=True)])
+    parts = _parted(x, [group.rows * group.tokens for group in groups])
+    return joined([group.only(of_group) for group, of_group in zip(groups, parts, strict=True)])
 
 
-def split(x: Tensor, groups: Sequence[Group]) -> Sequence[Tensor]:
-    """The tokens of each group, (B · n, C), of (S, C)."""
-    parts: Sequence[Tensor] = torch.split(x, [group.rows * group.tokens for group in groups])
+def _parted(x: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
+    """The tokens of each of several groups that have so many."""
+    parts: Sequence[Tensor] = (x,) if len(sizes) == 1 else torch.split(x, list(sizes))
     return parts
-
-
-def joined(parts: Sequence[Tensor]) -> Tensor:
-    """All tokens of several groups; those of one are not copied."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def dropped(x: Tensor, share: float) -> Tensor:
@@ -115,9 +124,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, layer: int, groups: Sequence[Group]) -> Tensor:
         """float (S, C) to float (A, C)."""
-        asked = [group.only(tokens) for group, tokens in zip(groups, split(x, groups), strict=True)]
-        queries = torch.split(self.query(joined(asked)), [len(tokens) for tokens in asked])
-        keys, values = split(self.key(x), groups), split(self.value(x), groups)
+        sizes, asked = [group.rows * group.tokens for group in groups], [group.rows * group.asked for group in groups]
+        queries = _parted(self.query(only(x, groups)), asked)
+        keys, values = _parted(self.key(x), sizes), _parted(self.value(x), sizes)
         mixed = [self._attend(group, layer, *of_group) for group, *of_group in zip(groups, queries, keys, values, strict=True)]
         projected: Tensor = self.proj(joined(mixed))
         return projected
@@ -136,7 +145,7 @@ class SelfAttention(nn.Module):
         mixed = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=attending.mask, dropout_p=attending.dropout, is_causal=attending.causal
         )
-        return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
+        return mixed.transpose(1, 2).reshape(len(queries) * queries.shape[2], -1)
 
 
 class Block(nn.Module):

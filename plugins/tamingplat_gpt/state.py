@@ -153,9 +153,9 @@ class KeyValueState(PriorState):
 
     def of(self, rows: Sequence[int]) -> KeyValueState:
         """As ``take``."""
-        places: list[Part] = [(cache, [row]) for cache, of_cache in self._parts for row in of_cache]
-        if rows == range(len(places)):
+        if rows == range(sum(len(of_cache) for _, of_cache in self._parts)):
             return self
+        places: list[Part] = [(cache, [row]) for cache, of_cache in self._parts for row in of_cache]
         tokens = None if self.tokens is None else self.tokens[list(rows)]
         return KeyValueState([places[row] for row in rows], self.filled, tokens)
 
