@@ -152,7 +152,7 @@ class KeyValueState(PriorState):
         return self.of(rows.tolist())
 
     def of(self, rows: Sequence[int]) -> KeyValueState:
-        """As ``take``."""
+        """As ``take``, of rows that are known on the host: all of them are the state itself."""
         if rows == range(sum(len(of_cache) for _, of_cache in self._parts)):
             return self
         places: list[Part] = [(cache, [row]) for cache, of_cache in self._parts for row in of_cache]

@@ -70,7 +70,7 @@ class Canvas:
         for part, box, pixels, (colour, other) in zip(thing.parts, thing.boxes, found, colours[..., None, None], strict=True):
             if pixels is None:
                 continue
-            rows, columns = pixels.place
+            rows, columns = pixels.patch
             self._foremost[rows, columns][pixels.inside] = number
             if self.image is not None:
                 shaded = _shaded(part, box, self.window.x[columns], self.window.y[rows], pixels.along, colour, other) + added

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tamingplat_scenes.arrays import HALF, ZERO, Floats, between
 from tamingplat_scenes.outlines import Capsule, Outline, measure_all
-from tamingplat_scenes.window import Place, Window
+from tamingplat_scenes.window import Patch, Window
 
 FEWEST_TOGETHER = 8
 """Fewer capsules are measured one by one."""
@@ -26,34 +26,34 @@ class Covered(NamedTuple):
     """What an outline covers.
 
     Attributes:
-        place: Rows and columns of the window around it.
+        patch: Rows and columns of the window around it.
         inside: Whether a pixel's centre is inside, bool (h, w).
         share: How much of a pixel is inside, float32 (h, w), 0 to 1.
         along: How far along a capsule a pixel is, float32 (h, w), 0 to 1; ``None`` or 0 where the outline has no length.
     """
 
-    place: Place
+    patch: Patch
     inside: npt.NDArray[np.bool_]
     share: Floats
     along: Floats | None
 
 
-def covered(outlines: Sequence[Outline], places: Sequence[Place | None], window: Window) -> list[Covered | None]:
-    """What every outline covers of the pixels at its place in a window; ``None`` where it has none."""
+def covered(outlines: Sequence[Outline], patches: Sequence[Patch | None], window: Window) -> list[Covered | None]:
+    """What every outline covers of its patch of a window; ``None`` where it has none."""
     small = [
-        (number, outline, place)
-        for number, (outline, place) in enumerate(zip(outlines, places, strict=True))
-        if place is not None and isinstance(outline, Capsule) and _small(*place)
+        (number, outline, patch)
+        for number, (outline, patch) in enumerate(zip(outlines, patches, strict=True))
+        if patch is not None and isinstance(outline, Capsule) and _small(*patch)
     ]
     found: dict[int, Covered] = {}
     if len(small) >= FEWEST_TOGETHER:
         numbers, capsules, around = zip(*small, strict=True)
         found = dict(zip(numbers, _together(capsules, around, window), strict=True))
-    for number, (outline, place) in enumerate(zip(outlines, places, strict=True)):
-        if place is not None and number not in found:
-            rows, columns = place
+    for number, (outline, patch) in enumerate(zip(outlines, patches, strict=True)):
+        if patch is not None and number not in found:
+            rows, columns = patch
             distance, along = outline.measure(window.x[columns], window.y[rows])
-            found[number] = Covered(place, distance < ZERO, share_inside(distance, window), along)
+            found[number] = Covered(patch, distance < ZERO, share_inside(distance, window), along)
     return [found.get(number) for number in range(len(outlines))]
 
 
@@ -67,9 +67,9 @@ def _small(rows: slice, columns: slice) -> bool:
     return small
 
 
-def _together(capsules: Sequence[Capsule], places: Sequence[Place], window: Window) -> list[Covered]:
+def _together(capsules: Sequence[Capsule], patches: Sequence[Patch], window: Window) -> list[Covered]:
     """``covered`` of capsules, each in as many pixels as the largest of them needs."""
-    bounds = np.array([(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in places])
+    bounds = np.array([(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in patches])
     starts, sizes = bounds[:, ::2, None, None], bounds[:, 1::2] - bounds[:, ::2]
     height, width = sizes.max(0)
     x = window.x.take(starts[:, 1] + np.arange(width), mode="clip")
@@ -77,6 +77,6 @@ def _together(capsules: Sequence[Capsule], places: Sequence[Place], window: Wind
     distance, along = measure_all(capsules, x, y)
     inside, share = distance < ZERO, share_inside(distance, window)
     return [
-        Covered(place, inside[number, :h, :w], share[number, :h, :w], along[number, :h, :w])
-        for number, (place, (h, w)) in enumerate(zip(places, sizes.tolist(), strict=True))
+        Covered(patch, inside[number, :h, :w], share[number, :h, :w], along[number, :h, :w])
+        for number, (patch, (h, w)) in enumerate(zip(patches, sizes.tolist(), strict=True))
     ]

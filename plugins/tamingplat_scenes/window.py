@@ -13,7 +13,7 @@ import numpy as np
 from tamingplat_scenes.arrays import Floats
 from tamingplat_scenes.outlines import Box
 
-Place = tuple[slice, slice]
+Patch = tuple[slice, slice]
 """Rows and columns of a window."""
 
 
@@ -48,7 +48,7 @@ class Window:
         """Centre of every row, float32 (h, 1), in heights of the scene."""
         return ((self.top + np.arange(self.size[0]) + 0.5) / self.whole[0]).astype(np.float32)[:, None]
 
-    def inside(self, box: Box) -> Place | None:
+    def inside(self, box: Box) -> Patch | None:
         """Rows and columns of the window that a box of left, top, right and bottom touches; ``None`` where it touches none."""
         scale = self.whole[0]
         (height, width), (left, top, right, bottom) = self.size, box
